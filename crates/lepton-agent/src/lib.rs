@@ -1,0 +1,1 @@
+//! The agent: collect, check, supervise, repair, spool, ship.

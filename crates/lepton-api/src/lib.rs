@@ -1,0 +1,1 @@
+//! Wire types of the v1 API and its typed client.

@@ -1,0 +1,175 @@
+//! May this replica run there? The only place that says so, so that nothing else can get it wrong.
+
+use crate::compile::{Machine, Model, NO_DOMAIN, PeerAt, Work};
+use crate::problem::NodeState;
+use crate::solution::Constraint;
+use crate::state::{NOWHERE, State};
+
+/// Why a replica (that runs nowhere at the moment) may not run on a node; nothing if it may.
+pub(crate) fn refusal(model: &Model<'_>, state: &State, work: u32, replica: u32, node: u32) -> Option<Constraint> {
+    let w = &model.works[work as usize];
+    let machine = &state.machines[node as usize];
+    if machine.state != NodeState::Open && state.home[replica as usize] != node {
+        return Some(Constraint::Closed);
+    }
+    if machine.state == NodeState::Draining {
+        return Some(Constraint::Closed);
+    }
+    if let Some(c) = static_refusal(model, w, machine) {
+        return Some(c);
+    }
+    if let Some(c) = short_of(model, w, state, replica, node) {
+        return Some(c);
+    }
+    if w.devices > 0 && pick_devices(w, machine, &state.gpu_free[node as usize]).is_none() {
+        return Some(Constraint::Gpu);
+    }
+    if let Some(k) = w.exclusive.iter().find(|k| state.key_taken(node, **k)) {
+        return Some(Constraint::Exclusive(model.keys.get(*k).cloned().unwrap_or_default()));
+    }
+    peers(model, state, work, node)
+}
+
+/// The part that depends on nothing that runs.
+pub(crate) fn static_refusal(model: &Model<'_>, w: &Work, machine: &Machine) -> Option<Constraint> {
+    if let Some(c) = model.verdict(w, machine.class) {
+        return Some(c.clone());
+    }
+    if let Some(s) = w.by_name.iter().find(|s| !model.selects(s, machine)) {
+        return Some(Constraint::Label(s.key.clone()));
+    }
+    (w.max_price.is_finite() && share(w, machine) * machine.price > w.max_price).then_some(Constraint::MaxPrice)
+}
+
+/// The largest share of any resource of a machine that one replica takes.
+pub(crate) fn share(w: &Work, machine: &Machine) -> f64 {
+    let of = |&(c, amount): &(u32, i64)| match machine.capacity[c as usize] {
+        0 => 1.0,
+        cap => amount as f64 / cap as f64,
+    };
+    let gpus = machine.gpus.iter().map(|g| g.milli).sum::<i64>();
+    let gpu = if w.devices == 0 || gpus == 0 { 0.0 } else { (i64::from(w.devices) * w.milli) as f64 / gpus as f64 };
+    w.requests.iter().map(of).fold(gpu, f64::max)
+}
+
+fn short_of(model: &Model<'_>, w: &Work, state: &State, replica: u32, node: u32) -> Option<Constraint> {
+    let free = state.free(node);
+    let back = state.home[replica as usize] == node;
+    let short = w.requests.iter().find(|(c, amount)| {
+        free[*c as usize] < *amount && !(back && w.held.contains(c))
+    });
+    short.map(|(c, _)| Constraint::Resource(model.column(*c).to_owned()))
+}
+
+/// The resource a replica is short of on a node, whatever ran there before.
+pub(crate) fn short_of_now(model: &Model<'_>, state: &State, work: u32, node: u32) -> Option<Constraint> {
+    let free = state.free(node);
+    let w = &model.works[work as usize];
+    let short = w.requests.iter().find(|(c, amount)| free[*c as usize] < *amount);
+    short.map(|(c, _)| Constraint::Resource(model.column(*c).to_owned()))
+}
+
+/// Devices for one replica, tightest first so that whole ones stay whole; ascending.
+pub(crate) fn pick_devices(w: &Work, machine: &Machine, free: &[i64]) -> Option<Vec<u32>> {
+    let mut fitting: Vec<(i64, u32)> = machine
+        .gpus
+        .iter()
+        .zip(free)
+        .zip(0..)
+        .filter(|((g, left), _)| {
+            **left >= w.milli && (w.models.is_empty() || w.models.binary_search(&g.model).is_ok())
+        })
+        .map(|((_, left), d)| (*left, d))
+        .collect();
+    if fitting.len() < w.devices as usize {
+        return None;
+    }
+    fitting.sort_unstable();
+    let mut picked: Vec<u32> = fitting.into_iter().take(w.devices as usize).map(|(_, d)| d).collect();
+    picked.sort_unstable();
+    Some(picked)
+}
+
+/// Near, apart and spread.
+fn peers(model: &Model<'_>, state: &State, work: u32, node: u32) -> Option<Constraint> {
+    let w = &model.works[work as usize];
+    let machine = &state.machines[node as usize];
+    let domain = |topology: u32| machine.domains[topology as usize];
+    let name = |p: &PeerAt| model.problem.workloads[p.work as usize].name.clone();
+    for p in &w.near {
+        let d = domain(p.topology);
+        let there = d != NO_DOMAIN && state.count(p.work, p.topology, d) > 0;
+        let first_of_its_kind = p.work == work && d != NO_DOMAIN && state.domains_of(work, p.topology) == 0;
+        if !there && !first_of_its_kind {
+            return Some(Constraint::Near(name(p)));
+        }
+    }
+    for p in &w.apart {
+        let d = domain(p.topology);
+        if d != NO_DOMAIN && state.count(p.work, p.topology, d) > 0 {
+            return Some(Constraint::Apart(name(p)));
+        }
+    }
+    let topology = |s: &crate::compile::Spreading| model.topologies.get(s.topology).cloned().unwrap_or_default();
+    for (i, s) in w.spread.iter().enumerate().filter(|(_, s)| s.required) {
+        if !spread_allows(model, state, work, i, domain(s.topology)) {
+            return Some(Constraint::Spread(topology(s)));
+        }
+    }
+    None
+}
+
+/// Whether one more replica in a domain keeps a spread.
+pub(crate) fn spread_allows(model: &Model<'_>, state: &State, work: u32, spread: usize, domain: u32) -> bool {
+    if domain == NO_DOMAIN {
+        return false;
+    }
+    let w = &model.works[work as usize];
+    let s = &w.spread[spread];
+    let (here, fewest, used) = state.spread(work, spread, domain);
+    if here.saturating_add(1).saturating_sub(fewest) > s.max_skew {
+        return false;
+    }
+    // As many replicas must be left as there are domains still to be reached.
+    if here > 0 && used < s.min_domains {
+        let left = w.replicas - state.running(model, work);
+        return left > s.min_domains - used;
+    }
+    true
+}
+
+/// Why a replica may not leave its node: somebody needs it there, or a spread would break. `moves` says that it will
+/// run elsewhere, so that the number of domains in use is judged there.
+pub(crate) fn held_back(
+    model: &Model<'_>,
+    state: &State,
+    work: u32,
+    replica: u32,
+    moves: bool,
+) -> Option<Constraint> {
+    let w = &model.works[work as usize];
+    let node = state.at[replica as usize];
+    if node == NOWHERE {
+        return None;
+    }
+    let machine = &state.machines[node as usize];
+    for p in &w.needed_by {
+        let d = machine.domains[p.topology as usize];
+        if d != NO_DOMAIN && state.count(work, p.topology, d) == 1 && state.count(p.work, p.topology, d) > 0 {
+            return Some(Constraint::Needed(model.problem.workloads[p.work as usize].name.clone()));
+        }
+    }
+    for (i, s) in w.spread.iter().enumerate().filter(|(_, s)| s.required) {
+        let d = machine.domains[s.topology as usize];
+        let (here, fewest, used) = state.spread(work, i, d);
+        let most = state.most(work, i);
+        let empties = !moves && here == 1 && used <= s.min_domains;
+        let skews = s.eligible.contains_key(&d)
+            && here.saturating_sub(1) < fewest
+            && most.saturating_sub(here.saturating_sub(1)) > s.max_skew;
+        if empties || skews {
+            return Some(Constraint::Spread(model.topologies.get(s.topology).cloned().unwrap_or_default()));
+        }
+    }
+    None
+}

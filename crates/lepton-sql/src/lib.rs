@@ -1,0 +1,1 @@
+//! One read-only SQL door to lake and store.

@@ -1,0 +1,1 @@
+//! Chores: layer check, file lengths, OpenAPI.
