@@ -5,7 +5,9 @@ use std::hash::Hash;
 
 use foldhash::{HashMap, HashMapExt};
 
-use crate::problem::{Condition, Gpu, Labels, Market, NODE, NodeState, Problem, REGION, Selector, Wish, Workload};
+use crate::problem::{
+    Condition, Gpu, Labels, Market, NODE, NodeState, Problem, REGION, Selector, Wish, Workload,
+};
 use crate::solution::Constraint;
 use crate::validate::{ProblemError, in_base, validate};
 
@@ -294,7 +296,8 @@ impl Compiler {
                 Market::Spot { interruptions_per_hour } => interruptions_per_hour,
             };
             let spot = offer.market != Market::OnDemand;
-            let mut m = self.machine(model, &offer.capacity, &offer.gpus, &offer.labels, offer.headroom, spot);
+            let mut m =
+                self.machine(model, &offer.capacity, &offer.gpus, &offer.labels, offer.headroom, spot);
             m.name.clone_from(&offer.name);
             // An interruption moves what runs there; ten average replicas stand for "what".
             m.price = price + risk * 10.0 * problem.strategy.move_cost;
@@ -302,7 +305,8 @@ impl Compiler {
             m.offer = Some(i as u32);
             model.offers.push(m);
         }
-        let priced: Vec<f64> = model.machines.iter().chain(&model.offers).map(|m| m.price).filter(|p| *p > 0.0).collect();
+        let priced: Vec<f64> =
+            model.machines.iter().chain(&model.offers).map(|m| m.price).filter(|p| *p > 0.0).collect();
         model.reference_price =
             if priced.is_empty() { 0.05 } else { priced.iter().sum::<f64>() / priced.len() as f64 };
         Ok(())
@@ -325,9 +329,10 @@ impl Compiler {
         }
         let safe = cap.iter().map(|c| (*c as f64 * (1.0 - headroom)) as i64).collect();
         let domains = model.topologies.items.clone();
-        let domains = domains.iter().enumerate().map(|(t, key)| {
-            labels.get(key).map_or(NO_DOMAIN, |v| model.domains.id((t as u32, v.clone())))
-        });
+        let domains = domains
+            .iter()
+            .enumerate()
+            .map(|(t, key)| labels.get(key).map_or(NO_DOMAIN, |v| model.domains.id((t as u32, v.clone()))));
         let domains = domains.collect();
         let labels = labels.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         Machine {
@@ -392,7 +397,7 @@ impl Compiler {
         let exchange = &problem.exchange;
         let at = |field: &str| format!("workloads[{}].{field}", w.name);
         let topology = |model: &mut Model<'_>, t: &str| model.topologies.id(t.to_owned());
-        let mut peer = |model: &mut Model<'_>, p: &crate::problem::Peer| PeerAt {
+        let peer = |model: &mut Model<'_>, p: &crate::problem::Peer| PeerAt {
             work: names.get(p.workload.as_str()).copied().unwrap_or(0),
             topology: topology(model, &p.topology),
         };
@@ -433,18 +438,30 @@ impl Compiler {
             None => Ok(absent),
         };
         let column = |name: &String| self.columns.get(name).copied();
-        let mut models: Vec<u32> =
-            w.gpu.iter().flat_map(|g| &g.models).map(|m| m.as_str()).collect::<Vec<_>>().iter().map(|m| {
+        let mut models: Vec<u32> = w
+            .gpu
+            .iter()
+            .flat_map(|g| &g.models)
+            .map(|m| m.as_str())
+            .collect::<Vec<_>>()
+            .iter()
+            .map(|m| {
                 let next = self.models.len() as u32;
                 *self.models.entry((*m).to_owned()).or_insert(next)
-            }).collect();
+            })
+            .collect();
         models.sort_unstable();
         Ok(Work {
             first: model.replicas,
             replicas: w.replicas,
             priority: w.priority,
             project: model.projects.id(w.project.clone()),
-            requests: w.requests.iter().filter(|(_, a)| **a > 0).filter_map(|(n, &a)| Some((column(n)?, a))).collect(),
+            requests: w
+                .requests
+                .iter()
+                .filter(|(_, a)| **a > 0)
+                .filter_map(|(n, &a)| Some((column(n)?, a)))
+                .collect(),
             devices: w.gpu.as_ref().map_or(0, |g| g.devices),
             milli: w.gpu.as_ref().map_or(0, |g| g.milli),
             models: models.into(),
@@ -466,8 +483,12 @@ impl Compiler {
 
     /// Longest chain of `near` below each workload; validation has excluded circles.
     fn depths(&self, model: &mut Model<'_>) {
-        let mut waiting: Vec<usize> =
-            model.works.iter().enumerate().map(|(i, w)| w.near.iter().filter(|p| p.work as usize != i).count()).collect();
+        let mut waiting: Vec<usize> = model
+            .works
+            .iter()
+            .enumerate()
+            .map(|(i, w)| w.near.iter().filter(|p| p.work as usize != i).count())
+            .collect();
         let mut ready: Vec<usize> = (0..waiting.len()).filter(|i| waiting[*i] == 0).collect();
         while let Some(i) = ready.pop() {
             let depth = model.works[i].depth + 1;
@@ -526,7 +547,12 @@ fn egress(problem: &Problem, w: &Workload) -> Result<HashMap<String, f64>, Probl
     Ok(costs)
 }
 
-fn static_refusal(problem: &Problem, w: &Workload, selectors: &[Selector], class: &Class) -> Option<Constraint> {
+fn static_refusal(
+    problem: &Problem,
+    w: &Workload,
+    selectors: &[Selector],
+    class: &Class,
+) -> Option<Constraint> {
     if let Some(s) = selectors.iter().find(|s| !holds(&s.is, class.label(&s.key))) {
         return Some(Constraint::Label(s.key.clone()));
     }

@@ -6,7 +6,13 @@ use crate::solution::Constraint;
 use crate::state::{NOWHERE, State};
 
 /// Why a replica (that runs nowhere at the moment) may not run on a node; nothing if it may.
-pub(crate) fn refusal(model: &Model<'_>, state: &State, work: u32, replica: u32, node: u32) -> Option<Constraint> {
+pub(crate) fn refusal(
+    model: &Model<'_>,
+    state: &State,
+    work: u32,
+    replica: u32,
+    node: u32,
+) -> Option<Constraint> {
     let w = &model.works[work as usize];
     let machine = &state.machines[node as usize];
     if machine.state != NodeState::Open && state.home[replica as usize] != node {
@@ -38,7 +44,8 @@ pub(crate) fn static_refusal(model: &Model<'_>, w: &Work, machine: &Machine) -> 
     if let Some(s) = w.by_name.iter().find(|s| !model.selects(s, machine)) {
         return Some(Constraint::Label(s.key.clone()));
     }
-    (w.max_price.is_finite() && share(w, machine) * machine.price > w.max_price).then_some(Constraint::MaxPrice)
+    (w.max_price.is_finite() && share(w, machine) * machine.price > w.max_price)
+        .then_some(Constraint::MaxPrice)
 }
 
 /// The largest share of any resource of a machine that one replica takes.
@@ -48,16 +55,16 @@ pub(crate) fn share(w: &Work, machine: &Machine) -> f64 {
         cap => amount as f64 / cap as f64,
     };
     let gpus = machine.gpus.iter().map(|g| g.milli).sum::<i64>();
-    let gpu = if w.devices == 0 || gpus == 0 { 0.0 } else { (i64::from(w.devices) * w.milli) as f64 / gpus as f64 };
+    let gpu =
+        if w.devices == 0 || gpus == 0 { 0.0 } else { (i64::from(w.devices) * w.milli) as f64 / gpus as f64 };
     w.requests.iter().map(of).fold(gpu, f64::max)
 }
 
 fn short_of(model: &Model<'_>, w: &Work, state: &State, replica: u32, node: u32) -> Option<Constraint> {
     let free = state.free(node);
     let back = state.home[replica as usize] == node;
-    let short = w.requests.iter().find(|(c, amount)| {
-        free[*c as usize] < *amount && !(back && w.held.contains(c))
-    });
+    let short =
+        w.requests.iter().find(|(c, amount)| free[*c as usize] < *amount && !(back && w.held.contains(c)));
     short.map(|(c, _)| Constraint::Resource(model.column(*c).to_owned()))
 }
 
@@ -110,7 +117,8 @@ fn peers(model: &Model<'_>, state: &State, work: u32, node: u32) -> Option<Const
             return Some(Constraint::Apart(name(p)));
         }
     }
-    let topology = |s: &crate::compile::Spreading| model.topologies.get(s.topology).cloned().unwrap_or_default();
+    let topology =
+        |s: &crate::compile::Spreading| model.topologies.get(s.topology).cloned().unwrap_or_default();
     for (i, s) in w.spread.iter().enumerate().filter(|(_, s)| s.required) {
         if !spread_allows(model, state, work, i, domain(s.topology)) {
             return Some(Constraint::Spread(topology(s)));

@@ -23,7 +23,8 @@ pub(crate) fn order_moves(model: &Model<'_>, state: &State, story: &HashMap<u32,
     // Free amounts before the first move: those who stay and those who are still to go are in their places.
     let width = model.columns.len();
     let mut free: Vec<i64> = state.machines.iter().flat_map(|m| m.capacity.iter().copied()).collect();
-    let mut gpus: Vec<Box<[i64]>> = state.machines.iter().map(|m| m.gpus.iter().map(|g| g.milli).collect()).collect();
+    let mut gpus: Vec<Box<[i64]>> =
+        state.machines.iter().map(|m| m.gpus.iter().map(|g| g.milli).collect()).collect();
     for r in 0..state.at.len() as u32 {
         let (home, at) = (state.home[r as usize], state.at[r as usize]);
         let node = if at == NOWHERE || home == NOWHERE { continue } else { home };

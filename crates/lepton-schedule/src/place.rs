@@ -43,7 +43,13 @@ pub(crate) fn enter(model: &Model<'_>, state: &mut State, work: u32, replica: u3
 }
 
 /// The node where a replica adds least, and how much; `but` is not considered.
-pub(crate) fn best(model: &Model<'_>, state: &State, work: u32, replica: u32, but: u32) -> Option<(u32, f64)> {
+pub(crate) fn best(
+    model: &Model<'_>,
+    state: &State,
+    work: u32,
+    replica: u32,
+    but: u32,
+) -> Option<(u32, f64)> {
     let w = &model.works[work as usize];
     let mut best: Option<(f64, f64, u32)> = None;
     for node in (0..state.machines.len() as u32).filter(|n| *n != but) {
@@ -52,7 +58,8 @@ pub(crate) fn best(model: &Model<'_>, state: &State, work: u32, replica: u32, bu
         }
         let added = adds(model, state, work, replica, node).total();
         let gap = tie(state, w, node);
-        let better = best.is_none_or(|(a, g, _)| added < a - 1e-12 || (added <= a + 1e-12 && gap < g - 1e-12));
+        let better =
+            best.is_none_or(|(a, g, _)| added < a - 1e-12 || (added <= a + 1e-12 && gap < g - 1e-12));
         if better {
             best = Some((added, gap, node));
         }

@@ -88,7 +88,8 @@ pub(crate) fn adds(model: &Model<'_>, state: &State, work: u32, replica: u32, no
     if s.balance > 0.0 {
         let free = state.free(node);
         let request = |c: usize| w.requests.iter().find(|(k, _)| *k as usize == c).map_or(0, |(_, a)| *a);
-        balance = balance_of(model, machine, |c| free[c] - request(c)) - balance_of(model, machine, |c| free[c]);
+        balance =
+            balance_of(model, machine, |c| free[c] - request(c)) - balance_of(model, machine, |c| free[c]);
     }
     let home = state.home[replica as usize];
     Objective {

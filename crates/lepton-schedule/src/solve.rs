@@ -70,7 +70,11 @@ pub(crate) enum Story {
 ///
 /// # Errors
 /// [`ProblemError`] when the problem contradicts itself; never for lack of room, which is part of the answer.
-pub fn solve(problem: &Problem, previous: &Assignment, budget: &Budget<'_>) -> Result<Solution, ProblemError> {
+pub fn solve(
+    problem: &Problem,
+    previous: &Assignment,
+    budget: &Budget<'_>,
+) -> Result<Solution, ProblemError> {
     let model = Model::new(problem)?;
     let mut run = Run::new(&model, previous);
     let before = objective(&model, &run.state);
@@ -134,7 +138,8 @@ impl<'m> Run<'m> {
                 }
             }
         }
-        running.sort_by_key(|(replica, work, ..)| (-i64::from(model.works[*work as usize].priority), *replica));
+        running
+            .sort_by_key(|(replica, work, ..)| (-i64::from(model.works[*work as usize].priority), *replica));
         running.dedup_by_key(|(replica, ..)| *replica);
         for (replica, work, node, gpus) in running {
             let w = &model.works[work as usize];
@@ -277,7 +282,11 @@ impl<'m> Run<'m> {
                 solution.launches.push(Launch { node: machine.name.clone(), offer, price_hour, why });
             } else if n < existing && idle && machine.removable && machine.state != NodeState::Cordoned {
                 let why = "nothing runs on it".to_owned();
-                solution.terminations.push(Termination { node: machine.name.clone(), saves_hour: machine.price, why });
+                solution.terminations.push(Termination {
+                    node: machine.name.clone(),
+                    saves_hour: machine.price,
+                    why,
+                });
             }
         }
         for &(replica, work, by) in &preempted {

@@ -74,7 +74,10 @@ impl State {
             }
         }
         let histograms = model.works.iter().map(|w| {
-            w.spread.iter().map(|s| Histogram { domains_with: vec![s.eligible.len() as u32], ..Histogram::default() }).collect()
+            w.spread
+                .iter()
+                .map(|s| Histogram { domains_with: vec![s.eligible.len() as u32], ..Histogram::default() })
+                .collect()
         });
         let mut state = Self {
             machines: Vec::with_capacity(model.machines.len()),

@@ -146,7 +146,11 @@ fn machine(
         }
     }
     if labels.contains_key(NODE) {
-        return Err(value(format!("{}.labels.{NODE}", at()), "a label", "no label of that name, it is implicit"));
+        return Err(value(
+            format!("{}.labels.{NODE}", at()),
+            "a label",
+            "no label of that name, it is implicit",
+        ));
     }
     if !(headroom.is_finite() && (0.0..1.0).contains(&headroom)) {
         return Err(value(format!("{}.headroom", at()), headroom, "0 to below 1"));
@@ -182,13 +186,10 @@ fn workloads(problem: &Problem, totals: &mut BTreeMap<String, i64>) -> Result<()
         amounts(&|| at("requests"), &w.requests)?;
         for (name, &amount) in &w.requests {
             let total = totals.entry(name.clone()).or_default();
-            *total = amount
-                .checked_mul(i64::from(w.replicas))
-                .and_then(|all| total.checked_add(all))
-                .ok_or_else(|| ProblemError::TooMuch {
-                    at: at(&format!("requests.{name}")),
-                    limit: i64::MAX as u64,
-                })?;
+            *total =
+                amount.checked_mul(i64::from(w.replicas)).and_then(|all| total.checked_add(all)).ok_or_else(
+                    || ProblemError::TooMuch { at: at(&format!("requests.{name}")), limit: i64::MAX as u64 },
+                )?;
         }
         if let Some(gpu) = &w.gpu {
             if !(1..=1000).contains(&gpu.milli) {
@@ -206,7 +207,11 @@ fn workloads(problem: &Problem, totals: &mut BTreeMap<String, i64>) -> Result<()
                 return Err(value(at(&format!("spread[{i}]")), "neither", "max_skew or min_domains"));
             }
             if let Some(min) = spread.min_domains.filter(|&m| m > w.replicas && w.replicas > 0) {
-                return Err(value(at(&format!("spread[{i}].min_domains")), min, "at most the number of replicas"));
+                return Err(value(
+                    at(&format!("spread[{i}].min_domains")),
+                    min,
+                    "at most the number of replicas",
+                ));
             }
         }
         for (i, p) in w.near.iter().enumerate() {
