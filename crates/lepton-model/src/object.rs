@@ -283,6 +283,9 @@ pub struct Manifest {
     /// Labels to select it by.
     #[serde(default, skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,
+    /// The revision that this was read at: applying fails when somebody has written since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
     /// Wanted state.
     #[schema(value_type = Object)]
     pub spec: Value,
