@@ -13,6 +13,7 @@
 //! machine. It is not an executor (it changes nothing) and it does not know clouds: an [`Offer`] is just a machine type
 //! with a price.
 
+pub mod gpu;
 pub mod problem;
 pub mod solution;
 
