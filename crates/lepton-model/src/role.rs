@@ -36,6 +36,8 @@ impl Role {
 /// A credential. The secret itself is shown once and never stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TokenSpec {
+    /// Whom or what it is for; the actor `token:NAME` on the timeline. Not unique: the object's own name is the token's id.
+    pub name: Name,
     /// SHA-256 of the secret, in hexadecimal.
     pub hash: String,
     /// What it may do.
