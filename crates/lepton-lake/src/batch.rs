@@ -15,7 +15,7 @@ pub struct Sample {
 ///
 /// Build it with [`series`](Batch::series) followed by that series' samples; [`clear`](Batch::clear) keeps the
 /// allocations for the next request. Hashing happens here, outside every lock.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Batch {
     keys: Vec<u8>,
     series: Vec<BatchSeries>,
@@ -38,14 +38,15 @@ pub(crate) struct Entry<'a> {
 }
 
 impl Batch {
-    /// An empty batch whose series hash as the lake with this seed does; made by [`crate::Lake::batch`].
-    pub(crate) fn with_seed(seed: u64) -> Self {
-        Self { hasher: foldhash::fast::FixedState::with_seed(seed), ..Self::default() }
+    /// An empty batch whose series hash as a lake's do; made by [`crate::Lake::batch`].
+    pub(crate) fn new(hasher: foldhash::fast::FixedState) -> Self {
+        Self { keys: Vec::new(), series: Vec::new(), samples: Vec::new(), hasher }
     }
 
     /// Starts a series; samples that follow belong to it. Pairs come in any order and include `__name__`.
     pub fn series(&mut self, labels: &[(&str, &str)]) -> Result<(), LabelError> {
-        let mut raw: Vec<_> = labels.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        let mut raw: Vec<_> =
+            labels.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
         self.series_raw(&mut raw)
     }
 
@@ -97,6 +98,11 @@ impl Batch {
             (key_start, sample_start) = (series.key_end, series.sample_end);
             Entry { key, hash: series.hash, samples }
         })
+    }
+
+    /// Bytes it takes in the log at most, given what one sample takes.
+    pub(crate) fn size(&self, sample: usize) -> usize {
+        self.keys.len() + self.series.len() * 16 + self.samples.len() * sample
     }
 
     pub(crate) fn seeded_as(&self, seed: &foldhash::fast::FixedState) -> bool {

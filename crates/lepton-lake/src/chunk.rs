@@ -116,10 +116,6 @@ impl ChunkWriter {
         self.samples >= CHUNK_SAMPLES
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.samples == 0
-    }
-
     pub fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
@@ -228,7 +224,11 @@ mod tests {
     }
 
     fn series(values: impl IntoIterator<Item = f64>) -> Vec<Sample> {
-        values.into_iter().enumerate().map(|(at, value)| Sample { timestamp: at as i64 * 10_000, value }).collect()
+        values
+            .into_iter()
+            .enumerate()
+            .map(|(at, value)| Sample { timestamp: at as i64 * 10_000, value })
+            .collect()
     }
 
     #[test]
@@ -244,7 +244,8 @@ mod tests {
     #[test]
     fn odd_values_keep_their_bits() {
         let stale = f64::from_bits(0x7ff0_0000_0000_0002);
-        let odd = [0.0, -0.0, 1.0, stale, f64::NAN, f64::INFINITY, 9e15, 9.1e15, -9e15, 1e300, f64::MIN_POSITIVE];
+        let odd =
+            [0.0, -0.0, 1.0, stale, f64::NAN, f64::INFINITY, 9e15, 9.1e15, -9e15, 1e300, f64::MIN_POSITIVE];
         round_trip(&series(odd));
     }
 

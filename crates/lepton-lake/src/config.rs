@@ -76,7 +76,10 @@ impl LakeConfig {
         };
         rule(self.head_limit >= 1 << 20, "head_limit: must be at least 1 MiB")?;
         rule(self.block_span.as_millis() > 0, "block_span: must be at least a millisecond")?;
-        rule(divides(self.block_span, self.compacted_span), "compacted_span: must be a multiple of block_span")?;
+        rule(
+            divides(self.block_span, self.compacted_span),
+            "compacted_span: must be a multiple of block_span",
+        )?;
         rule(self.retention >= self.compacted_span, "retention: must be at least compacted_span")?;
         for (at, tier) in self.tiers.iter().enumerate() {
             rule(

@@ -77,9 +77,14 @@ pub enum AppendError {
     /// The batch was made by another lake.
     #[error("batch was made by another lake")]
     ForeignBatch,
-    /// The lake was closed.
-    #[error("lake is closed")]
-    Closed,
+    /// More than one acknowledged step may hold.
+    #[error("batch of {bytes} bytes; at most {limit} are taken at once")]
+    TooLarge {
+        /// Its size in the log.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
 }
 
 /// What became of the samples of an acknowledged batch.

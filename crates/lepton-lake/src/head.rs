@@ -106,7 +106,13 @@ impl Head {
     }
 
     /// Takes one series' samples and writes what it took to the log's frame.
-    pub fn append(&mut self, entry: &Entry<'_>, bounds: Bounds, frame: &mut FrameWriter, outcome: &mut Appended) {
+    pub fn append(
+        &mut self,
+        entry: &Entry<'_>,
+        bounds: Bounds,
+        frame: &mut FrameWriter,
+        outcome: &mut Appended,
+    ) {
         let Some(id) = self.find(entry.key, entry.hash).or_else(|| match check_key(entry.key) {
             Ok(()) => Some(self.insert(entry.key.into(), entry.hash, None)),
             Err(error) => {
@@ -183,9 +189,8 @@ impl Head {
 
     /// Ids of the series that meet the matchers, whatever their times.
     fn select(&self, selection: &Selection) -> Vec<u32> {
-        let accepts = |id: &u32| {
-            self.series.get(*id as usize).is_some_and(|series| selection.accepts_key(&series.key))
-        };
+        let accepts =
+            |id: &u32| self.series.get(*id as usize).is_some_and(|series| selection.accepts_key(&series.key));
         match self.postings.narrowest(selection, &self.hasher) {
             Narrowed::To(ids) => ids.iter().copied().filter(accepts).collect(),
             Narrowed::Nothing => Vec::new(),
@@ -218,9 +223,10 @@ impl Head {
             .collect()
     }
 
-    /// Empties the head into a [`Frozen`], keeping the newest sample of every series that was written to.
-    pub fn freeze(&mut self) -> Frozen {
-        let next = Self::new(self.hasher);
+    /// Empties the head into a [`Frozen`], keeping the newest sample of every series that was written to, as long as
+    /// that takes no more than `carry` bytes.
+    pub fn freeze(&mut self, carry: usize) -> Frozen {
+        let next = Self::new(self.hasher.clone());
         let old = std::mem::replace(self, next);
         let (bytes, samples, min, max) = (old.bytes, old.samples, old.min, old.max);
         let mut frozen = Vec::with_capacity(old.series.len());
@@ -230,8 +236,11 @@ impl Head {
             if chunks.is_empty() && series.late.is_empty() {
                 continue;
             }
-            let late = series.late.into_iter().map(|(timestamp, value)| Sample { timestamp, value }).collect();
-            self.insert(Arc::clone(&series.key), series.hash, newest);
+            let late =
+                series.late.into_iter().map(|(timestamp, value)| Sample { timestamp, value }).collect();
+            if self.bytes < carry {
+                self.insert(Arc::clone(&series.key), series.hash, newest);
+            }
             frozen.push(SeriesData { key: series.key, chunks, late });
         }
         frozen.sort_unstable_by(|a, b| a.key.cmp(&b.key));
@@ -283,7 +292,10 @@ impl Series {
     }
 
     fn newest(&self) -> Option<Sample> {
-        let late = self.late.last_key_value().map(|(timestamp, value)| Sample { timestamp: *timestamp, value: *value });
+        let late = self
+            .late
+            .last_key_value()
+            .map(|(timestamp, value)| Sample { timestamp: *timestamp, value: *value });
         match (self.last, late) {
             (Some(last), Some(late)) if late.timestamp >= last.timestamp => Some(late),
             (Some(last), _) => Some(last),
@@ -308,10 +320,21 @@ impl Series {
     }
 }
 
+impl Frozen {
+    /// The matching series; their chunks are shared, not copied.
+    pub fn read(&self, selection: &Selection) -> Vec<SeriesData> {
+        if self.samples == 0 || !selection.overlaps(self.min, self.max) {
+            return Vec::new();
+        }
+        self.series.iter().filter(|series| selection.accepts_key(&series.key)).cloned().collect()
+    }
+}
+
 impl SeriesData {
     /// Appends the samples between two instants, both included, in order, late ones winning.
     pub fn collect(&self, from: i64, to: i64, times: &mut Vec<i64>, values: &mut Vec<f64>) {
-        let mut late = self.late.iter().filter(|sample| from <= sample.timestamp && sample.timestamp <= to).peekable();
+        let mut late =
+            self.late.iter().filter(|sample| from <= sample.timestamp && sample.timestamp <= to).peekable();
         for chunk in self.chunks.iter().filter(|chunk| chunk.first <= to && chunk.last >= from) {
             chunk.decode(|sample| {
                 if sample.timestamp < from || sample.timestamp > to {
@@ -382,7 +405,9 @@ impl Postings {
         let mut best = Narrowed::No;
         for (name, value) in selection.matchers.iter().filter_map(|matcher| matcher.exact()) {
             let hash = label_hash(hasher, name.as_bytes(), value.as_bytes());
-            let Some(list) = self.lists.find(hash, |list| list.hash == hash) else { return Narrowed::Nothing };
+            let Some(list) = self.lists.find(hash, |list| list.hash == hash) else {
+                return Narrowed::Nothing;
+            };
             if !matches!(best, Narrowed::To(ids) if ids.len() <= list.ids.len()) {
                 best = Narrowed::To(&list.ids);
             }

@@ -77,7 +77,10 @@ pub struct Labels(Arc<[u8]>);
 
 impl Labels {
     /// Labels of `metric` with the given pairs, in any order; pairs with an empty value are dropped.
-    pub fn new<'a>(metric: &'a str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, LabelError> {
+    pub fn new<'a>(
+        metric: &'a str,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, LabelError> {
         let mut raw: Vec<(&[u8], &[u8])> = vec![(METRIC_LABEL.as_bytes(), metric.as_bytes())];
         raw.extend(pairs.into_iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
         let mut key = Vec::new();
@@ -108,6 +111,10 @@ impl Labels {
 
     pub(crate) fn key(&self) -> &[u8] {
         &self.0
+    }
+
+    pub(crate) fn into_key(self) -> Arc<[u8]> {
+        self.0
     }
 
     /// The metric's name; empty only in results aggregated over several metrics.
@@ -311,7 +318,10 @@ mod tests {
     #[test]
     fn keys() {
         check(&[("__name__", "up")], Ok("up"));
-        check(&[("z", "1"), ("node", "n"), ("__name__", "up"), ("a", "2")], Ok(r#"up{a="2",node="n",z="1"}"#));
+        check(
+            &[("z", "1"), ("node", "n"), ("__name__", "up"), ("a", "2")],
+            Ok(r#"up{a="2",node="n",z="1"}"#),
+        );
         check(&[("__name__", "up"), ("empty", "")], Ok("up"));
         check(&[("__name__", "up"), ("node", "n1"), ("B", "x")], Ok(r#"up{B="x",node="n1"}"#));
         check(&[("job", "x")], Err(LabelError::NoMetric));
@@ -319,13 +329,16 @@ mod tests {
         check(&[("__name__", "up"), ("a", "1"), ("a", "2")], Err(LabelError::Duplicate { name: "a".into() }));
         check(&[("__name__", "up"), ("a", "1\0b\x002")], Err(LabelError::NotText { name: "up".into() }));
         let long = "x".repeat(MAX_VALUE_BYTES + 1);
-        let error = LabelError::TooLong { name: "a".into(), bytes: MAX_VALUE_BYTES + 1, limit: MAX_VALUE_BYTES };
+        let error =
+            LabelError::TooLong { name: "a".into(), bytes: MAX_VALUE_BYTES + 1, limit: MAX_VALUE_BYTES };
         check(&[("__name__", "up"), ("a", &long)], Err(error));
     }
 
     #[test]
     fn order_is_metric_then_node_then_labels() {
-        let of = |metric, pairs: &[(&'static str, &'static str)]| Labels::new(metric, pairs.iter().copied()).unwrap();
+        let of = |metric, pairs: &[(&'static str, &'static str)]| {
+            Labels::new(metric, pairs.iter().copied()).unwrap()
+        };
         let sorted = [
             of("cpu", &[]),
             of("cpu", &[("node", "a"), ("mode", "x")]),

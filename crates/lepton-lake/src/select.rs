@@ -132,7 +132,10 @@ impl Selection {
     }
 
     pub(crate) fn accepts_metric(&self, metric: &[u8]) -> bool {
-        self.matchers.iter().filter(|matcher| matcher.is_on(METRIC_LABEL)).all(|matcher| matcher.accepts(metric))
+        self.matchers
+            .iter()
+            .filter(|matcher| matcher.is_on(METRIC_LABEL))
+            .all(|matcher| matcher.accepts(metric))
     }
 
     pub(crate) fn accepts_key(&self, key: &[u8]) -> bool {
@@ -141,7 +144,11 @@ impl Selection {
 
     /// The node every series must have, if one is named exactly.
     pub(crate) fn exact_node(&self) -> Option<&str> {
-        self.matchers.iter().filter_map(Matcher::exact).find(|(name, _)| *name == NODE_LABEL).map(|(_, value)| value)
+        self.matchers
+            .iter()
+            .filter_map(Matcher::exact)
+            .find(|(name, _)| *name == NODE_LABEL)
+            .map(|(_, value)| value)
     }
 
     pub(crate) fn overlaps(&self, min: i64, max: i64) -> bool {

@@ -16,7 +16,7 @@
 mod commit;
 mod recover;
 
-pub(crate) use commit::{Ack, Wal};
+pub(crate) use commit::{Wal, segments};
 pub use recover::{Recovered, recover};
 
 use crate::batch::Sample;

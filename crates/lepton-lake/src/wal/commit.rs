@@ -109,9 +109,6 @@ impl Wal {
             if state.synced >= number {
                 return Ok(());
             }
-            if state.closing && state.pending.is_empty() && state.appended == state.synced {
-                return Err(AppendError::Closed);
-            }
             self.shared.done.wait(&mut state);
         }
     }
@@ -202,7 +199,8 @@ impl Shared {
             let (acks, result) = match result {
                 Ok(()) => {
                     state.synced = number;
-                    let (ready, later) = std::mem::take(&mut state.acks).into_iter().partition(|(at, _)| *at <= number);
+                    let (ready, later) =
+                        std::mem::take(&mut state.acks).into_iter().partition(|(at, _)| *at <= number);
                     state.acks = later;
                     (ready, Ok(()))
                 }
@@ -268,7 +266,8 @@ pub(crate) fn segments(dir: &Path) -> Result<Vec<(u64, PathBuf)>, LakeError> {
     for entry in std::fs::read_dir(dir).map_err(LakeError::io("list", dir))? {
         let path = entry.map_err(LakeError::io("list", dir))?.path();
         let number = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
-        if let Some(number) = number.filter(|_| path.extension().is_some_and(|extension| extension == "wal")) {
+        if let Some(number) = number.filter(|_| path.extension().is_some_and(|extension| extension == "wal"))
+        {
             found.push((number, path));
         }
     }

@@ -23,7 +23,10 @@ pub struct Recovered {
 /// Reads a segment, calling `visit` with the key and samples of every series of every whole frame, in the order they
 /// were written. Stops at the first frame that is cut short or does not match its checksum. Never panics, and never
 /// holds more than one frame, whatever the bytes.
-pub fn recover(mut segment: impl Read, mut visit: impl FnMut(&[u8], &[Sample])) -> std::io::Result<Recovered> {
+pub fn recover(
+    mut segment: impl Read,
+    mut visit: impl FnMut(&[u8], &[Sample]),
+) -> std::io::Result<Recovered> {
     let mut report = Recovered::default();
     let mut magic = [0; MAGIC.len()];
     let got = fill(&mut segment, &mut magic)?;
