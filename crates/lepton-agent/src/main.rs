@@ -1,0 +1,2 @@
+//! The agent's small binary.
+fn main() {}
