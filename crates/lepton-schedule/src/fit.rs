@@ -1,6 +1,6 @@
 //! May this replica run there? The only place that says so, so that nothing else can get it wrong.
 
-use crate::compile::{Machine, Model, NO_DOMAIN, PeerAt, Work};
+use crate::compile::{Machine, Model, NO_DOMAIN, Work};
 use crate::problem::NodeState;
 use crate::solution::Constraint;
 use crate::state::{NOWHERE, State};
@@ -15,13 +15,11 @@ pub(crate) fn refusal(
 ) -> Option<Constraint> {
     let w = &model.works[work as usize];
     let machine = &state.machines[node as usize];
-    if machine.state != NodeState::Open && state.home[replica as usize] != node {
+    let stays = machine.state == NodeState::Cordoned && state.home[replica as usize] == node;
+    if machine.state != NodeState::Open && !stays {
         return Some(Constraint::Closed);
     }
-    if machine.state == NodeState::Draining {
-        return Some(Constraint::Closed);
-    }
-    if let Some(c) = static_refusal(model, w, machine) {
+    if let Some(c) = static_refusal(model, w, machine).or_else(|| name_refusal(model, w, machine)) {
         return Some(c);
     }
     if let Some(c) = short_of(model, w, state, replica, node) {
@@ -33,19 +31,60 @@ pub(crate) fn refusal(
     if let Some(k) = w.exclusive.iter().find(|k| state.key_taken(node, **k)) {
         return Some(Constraint::Exclusive(model.keys.get(*k).cloned().unwrap_or_default()));
     }
-    peers(model, state, work, node)
+    let against = peers(model, state, work, node, Level::Kind);
+    against.or_else(|| peers(model, state, work, node, Level::Node)).map(|a| a.named(model))
 }
 
-/// The part that depends on nothing that runs.
+/// Which part of a question is asked: what all nodes of a kind share, or the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// Topologies above the node.
+    Kind,
+    /// The node itself.
+    Node,
+}
+
+impl Level {
+    pub(crate) fn asks(self, topology: u32) -> bool {
+        (topology == 0) == (self == Self::Node)
+    }
+}
+
+/// What rules out a whole kind, told by one of its nodes.
+pub(crate) fn kind_refused(model: &Model<'_>, state: &State, work: u32, node: u32) -> bool {
+    let machine = &state.machines[node as usize];
+    machine.state != NodeState::Open
+        || model.verdict(&model.works[work as usize], machine.class).is_some()
+        || too_dear(&model.works[work as usize], machine)
+        || peers(model, state, work, node, Level::Kind).is_some()
+}
+
+/// What rules out a node of a kind that is not [`kind_refused`].
+pub(crate) fn node_refused(model: &Model<'_>, state: &State, work: u32, replica: u32, node: u32) -> bool {
+    let w = &model.works[work as usize];
+    let machine = &state.machines[node as usize];
+    short_of(model, w, state, replica, node).is_some()
+        || (w.devices > 0 && pick_devices(w, machine, &state.gpu_free[node as usize]).is_none())
+        || w.exclusive.iter().any(|k| state.key_taken(node, *k))
+        || name_refusal(model, w, machine).is_some()
+        || peers(model, state, work, node, Level::Node).is_some()
+}
+
+fn name_refusal(model: &Model<'_>, w: &Work, machine: &Machine) -> Option<Constraint> {
+    let wrong = w.by_name.iter().find(|s| !model.selects(s, machine));
+    wrong.map(|s| Constraint::Label(s.key.clone()))
+}
+
+/// The part that depends on nothing that runs and not on the node's name.
 pub(crate) fn static_refusal(model: &Model<'_>, w: &Work, machine: &Machine) -> Option<Constraint> {
     if let Some(c) = model.verdict(w, machine.class) {
         return Some(c.clone());
     }
-    if let Some(s) = w.by_name.iter().find(|s| !model.selects(s, machine)) {
-        return Some(Constraint::Label(s.key.clone()));
-    }
-    (w.max_price.is_finite() && share(w, machine) * machine.price > w.max_price)
-        .then_some(Constraint::MaxPrice)
+    too_dear(w, machine).then_some(Constraint::MaxPrice)
+}
+
+fn too_dear(w: &Work, machine: &Machine) -> bool {
+    w.max_price.is_finite() && share(w, machine) * machine.price > w.max_price
 }
 
 /// The largest share of any resource of a machine that one replica takes.
@@ -97,31 +136,47 @@ pub(crate) fn pick_devices(w: &Work, machine: &Machine, free: &[i64]) -> Option<
     Some(picked)
 }
 
+/// What about other replicas rules a node out.
+#[derive(Debug, Clone, Copy)]
+enum Against {
+    Near(u32),
+    Apart(u32),
+    Spread(u32),
+}
+
+impl Against {
+    fn named(self, model: &Model<'_>) -> Constraint {
+        let work = |w: u32| model.problem.workloads[w as usize].name.clone();
+        match self {
+            Self::Near(w) => Constraint::Near(work(w)),
+            Self::Apart(w) => Constraint::Apart(work(w)),
+            Self::Spread(t) => Constraint::Spread(model.topologies.get(t).cloned().unwrap_or_default()),
+        }
+    }
+}
+
 /// Near, apart and spread.
-fn peers(model: &Model<'_>, state: &State, work: u32, node: u32) -> Option<Constraint> {
+fn peers(model: &Model<'_>, state: &State, work: u32, node: u32, level: Level) -> Option<Against> {
     let w = &model.works[work as usize];
     let machine = &state.machines[node as usize];
     let domain = |topology: u32| machine.domains[topology as usize];
-    let name = |p: &PeerAt| model.problem.workloads[p.work as usize].name.clone();
-    for p in &w.near {
+    for p in w.near.iter().filter(|p| level.asks(p.topology)) {
         let d = domain(p.topology);
         let there = d != NO_DOMAIN && state.count(p.work, p.topology, d) > 0;
         let first_of_its_kind = p.work == work && d != NO_DOMAIN && state.domains_of(work, p.topology) == 0;
         if !there && !first_of_its_kind {
-            return Some(Constraint::Near(name(p)));
+            return Some(Against::Near(p.work));
         }
     }
-    for p in &w.apart {
+    for p in w.apart.iter().filter(|p| level.asks(p.topology)) {
         let d = domain(p.topology);
         if d != NO_DOMAIN && state.count(p.work, p.topology, d) > 0 {
-            return Some(Constraint::Apart(name(p)));
+            return Some(Against::Apart(p.work));
         }
     }
-    let topology =
-        |s: &crate::compile::Spreading| model.topologies.get(s.topology).cloned().unwrap_or_default();
-    for (i, s) in w.spread.iter().enumerate().filter(|(_, s)| s.required) {
+    for (i, s) in w.spread.iter().enumerate().filter(|(_, s)| s.required && level.asks(s.topology)) {
         if !spread_allows(model, state, work, i, domain(s.topology)) {
-            return Some(Constraint::Spread(topology(s)));
+            return Some(Against::Spread(s.topology));
         }
     }
     None
@@ -140,7 +195,7 @@ pub(crate) fn spread_allows(model: &Model<'_>, state: &State, work: u32, spread:
     }
     // As many replicas must be left as there are domains still to be reached.
     if here > 0 && used < s.min_domains {
-        let left = w.replicas - state.running(model, work);
+        let left = w.replicas - state.running(work);
         return left > s.min_domains - used;
     }
     true

@@ -17,16 +17,22 @@ pub mod gpu;
 pub mod problem;
 pub mod solution;
 
+mod bound;
 mod compile;
 mod explain;
 mod fit;
+mod improve;
+mod index;
+mod online;
 mod order;
 mod place;
+mod preempt;
 mod score;
 mod solve;
 mod state;
 mod validate;
 
+pub use online::{Decision, Online, PlaceError};
 pub use problem::{Exchange, Node, Offer, Price, Problem, Strategy, Workload};
 pub use solution::{Assignment, Objective, Placement, Solution};
 pub use solve::{Budget, solve};

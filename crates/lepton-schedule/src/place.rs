@@ -3,31 +3,22 @@
 use foldhash::{HashMap, HashMapExt};
 
 use crate::compile::{Model, Work};
-use crate::fit::{pick_devices, refusal, share, static_refusal};
+use crate::fit::{kind_refused, node_refused, pick_devices, refusal, share, static_refusal};
+use crate::index::Limit;
 use crate::problem::NodeState;
-use crate::score::{adds, tie};
+use crate::score::{KindScore, adds, tie};
 use crate::solution::{Constraint, NearMiss, Refusal};
 use crate::state::{NOWHERE, State};
 
-/// Where one replica went.
-#[derive(Debug)]
-pub(crate) enum Placed {
-    /// On a node.
-    On,
-    /// Nowhere, and why.
-    Nowhere(Refusal),
-}
+/// Differences below this, in base currency, are none.
+const SAME: f64 = 1e-12;
 
 /// Puts a replica that runs nowhere on the node where it adds least, or on a launched one when no node will do.
-pub(crate) fn place(model: &Model<'_>, state: &mut State, work: u32, replica: u32) -> Placed {
-    let node = best(model, state, work, replica, NOWHERE).map(|(n, _)| n);
-    match node.or_else(|| launch(model, state, work, replica)) {
-        Some(node) => {
-            enter(model, state, work, replica, node);
-            Placed::On
-        }
-        None => Placed::Nowhere(explain_refusal(model, state, work, replica)),
-    }
+pub(crate) fn place(model: &Model<'_>, state: &mut State, work: u32, replica: u32) -> Option<u32> {
+    let found = best(model, state, work, replica, NOWHERE).map(|(n, _)| n);
+    let node = found.or_else(|| launch(model, state, work, replica))?;
+    enter(model, state, work, replica, node);
+    Some(node)
 }
 
 /// Puts a replica on a node that [`refusal`] has admitted.
@@ -42,7 +33,11 @@ pub(crate) fn enter(model: &Model<'_>, state: &mut State, work: u32, replica: u3
     state.enter(model, replica, work, node, devices);
 }
 
-/// The node where a replica adds least, and how much; `but` is not considered.
+/// Nodes looked at after which the best found so far is good enough.
+const ENOUGH: u32 = 256;
+
+/// The node where a replica adds least, and how much; `but` is not considered. Exact unless more than [`ENOUGH`] nodes are
+/// still promising.
 pub(crate) fn best(
     model: &Model<'_>,
     state: &State,
@@ -51,38 +46,54 @@ pub(crate) fn best(
     but: u32,
 ) -> Option<(u32, f64)> {
     let w = &model.works[work as usize];
-    let mut best: Option<(f64, f64, u32)> = None;
-    for node in (0..state.machines.len() as u32).filter(|n| *n != but) {
-        if refusal(model, state, work, replica, node).is_some() {
+    let home = state.home[replica as usize];
+    let value = |node: u32| {
+        let added = adds(model, state, work, replica, node).total();
+        added + tie(model, &state.machines[node as usize], w, state.free(node))
+    };
+    let mut found = None;
+    let mut limit = f64::INFINITY;
+    if home != NOWHERE && home != but && refusal(model, state, work, replica, home).is_none() {
+        limit = value(home) - SAME;
+        found = Some((home, limit));
+    }
+    let mut kinds = Vec::with_capacity(state.index.kinds.len());
+    for (k, kind) in state.index.kinds.iter().enumerate() {
+        let Some(&example) = kind.nodes.first() else { continue };
+        if kind_refused(model, state, work, example) {
             continue;
         }
-        let added = adds(model, state, work, replica, node).total();
-        let gap = tie(state, w, node);
-        let better =
-            best.is_none_or(|(a, g, _)| added < a - 1e-12 || (added <= a + 1e-12 && gap < g - 1e-12));
-        if better {
-            best = Some((added, gap, node));
+        let score = KindScore::new(model, state, work, example, home != NOWHERE);
+        if let Some(bound) = score.bound(state.index.whole(k)).filter(|b| *b < limit) {
+            kinds.push((bound, k, score));
         }
     }
-    best.map(|(added, _, node)| (node, added))
+    kinds.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let mut looked_at = 0;
+    for (bound, k, score) in kinds {
+        if bound >= limit || (looked_at >= ENOUGH && found.is_some()) {
+            break;
+        }
+        let start = limit;
+        let mut visit = |node: u32| {
+            looked_at += 1;
+            if node != but && node != home && !node_refused(model, state, work, replica, node) {
+                let added = value(node);
+                if added < limit {
+                    limit = added - SAME;
+                    found = Some((node, added));
+                }
+            }
+            if looked_at >= ENOUGH && found.is_some() { Limit::Enough } else { Limit::Below(limit) }
+        };
+        state.index.search(k, &|below| score.bound(below), &mut visit, start);
+    }
+    found
 }
 
 /// Launches the offer that is cheapest for each replica of this workload it would take.
 fn launch(model: &Model<'_>, state: &mut State, work: u32, replica: u32) -> Option<u32> {
-    let w = &model.works[work as usize];
-    let waiting = f64::from(w.replicas - state.running(model, work)).max(1.0);
-    let mut ranked: Vec<(f64, usize)> = model
-        .offers
-        .iter()
-        .enumerate()
-        .filter(|(i, _)| offer_refusal(model, state, w, *i).is_none())
-        .map(|(i, m)| {
-            let takes = (1.0 / share(w, m).max(1e-9)).floor().clamp(1.0, waiting);
-            (m.price / takes, i)
-        })
-        .collect();
-    ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    for (_, offer) in ranked {
+    for offer in offers_by_price(model, state, work, f64::INFINITY) {
         let existing = state.machines.len();
         let node = state.launch(model, offer);
         if refusal(model, state, work, replica, node).is_none() {
@@ -91,6 +102,22 @@ fn launch(model: &Model<'_>, state: &mut State, work: u32, replica: u32) -> Opti
         state.drop_idle_tail(existing);
     }
     None
+}
+
+/// Offers below a price that would take a replica of a workload, cheapest for each replica first.
+pub(crate) fn offers_by_price(model: &Model<'_>, state: &State, work: u32, below: f64) -> Vec<usize> {
+    let w = &model.works[work as usize];
+    let waiting = f64::from(w.replicas - state.running(work)).max(1.0);
+    let offers = model.offers.iter().enumerate();
+    let mut ranked: Vec<(f64, usize)> = offers
+        .filter(|(i, m)| m.price < below && offer_refusal(model, state, w, *i).is_none())
+        .map(|(i, m)| {
+            let takes = (1.0 / share(w, m).max(1e-9)).floor().clamp(1.0, waiting);
+            (m.price / takes, i)
+        })
+        .collect();
+    ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    ranked.into_iter().map(|(_, i)| i).collect()
 }
 
 /// Why a machine of an offer, empty, would not do.

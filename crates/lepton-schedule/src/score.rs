@@ -1,27 +1,29 @@
 //! What a state costs, and what one more replica on a node adds: the same terms, whole and in parts.
 
 use crate::compile::{Machine, Model, NO_DOMAIN, PeerAt, WishAt, Work};
-use crate::problem::NodeState;
+use crate::fit::Level;
+use crate::index::Below;
+use crate::problem::{NODE, NodeState};
 use crate::solution::Objective;
 use crate::state::{NOWHERE, State};
 
 /// Price of using all of a node's headroom, in full loads of an average node.
 const HEADROOM_WEIGHT: f64 = 4.0;
+/// Price of a node left wholly free after a placement, in average node hours.
+const TIE: f64 = 1e-6;
 
-/// Cost of a node's load: the square of each resource's use, which is least in sum when all are alike, and a steep
-/// linear charge for headroom used.
+/// Cost of one resource's load: the square of its use, which is least in sum when all nodes are alike, and a steep linear
+/// charge for headroom used.
+fn column_load(cap: i64, safe: i64, free: i64) -> f64 {
+    let used = (cap - free) as f64 / cap as f64;
+    let beyond = (cap - free - safe) as f64 / cap as f64;
+    used * used + HEADROOM_WEIGHT * beyond.max(0.0)
+}
+
 fn balance_of(model: &Model<'_>, machine: &Machine, free: impl Fn(usize) -> i64) -> f64 {
-    let columns = machine.capacity.len().max(1) as f64;
-    let mut sum = 0.0;
-    for (c, (&cap, &safe)) in machine.capacity.iter().zip(&machine.safe).enumerate() {
-        if cap == 0 {
-            continue;
-        }
-        let used = (cap - free(c)) as f64 / cap as f64;
-        let safe = safe as f64 / cap as f64;
-        sum += used * used + HEADROOM_WEIGHT * (used - safe).max(0.0);
-    }
-    sum / columns * model.reference_price
+    let columns = machine.capacity.iter().zip(&machine.safe).enumerate().filter(|(_, (cap, _))| **cap > 0);
+    let sum: f64 = columns.map(|(c, (&cap, &safe))| column_load(cap, safe, free(c))).sum();
+    sum / machine.capacity.len().max(1) as f64 * model.reference_price
 }
 
 /// What a node costs an hour in the `machines` term: rented ones only while something runs there or when they cannot
@@ -31,7 +33,7 @@ fn rent(machine: &Machine, used: bool) -> f64 {
 }
 
 /// What an hour of running there costs and lacks for one replica, whatever else runs: egress, wishes.
-fn place_of(model: &Model<'_>, state: &State, work: u32, node: u32) -> (f64, f64) {
+fn place_of(model: &Model<'_>, state: &State, work: u32, node: u32, level: Option<Level>) -> (f64, f64) {
     let w = &model.works[work as usize];
     let machine = &state.machines[node as usize];
     let egress = if w.egress.is_empty() {
@@ -46,6 +48,13 @@ fn place_of(model: &Model<'_>, state: &State, work: u32, node: u32) -> (f64, f64
     };
     let mut wishes = 0.0;
     for (wish, worth) in &w.wishes {
+        let of_node = match wish {
+            WishAt::Label(s) => s.key == NODE,
+            WishAt::Near(p) | WishAt::Apart(p) => p.topology == 0,
+        };
+        if level == Some(Level::Kind) && of_node {
+            continue;
+        }
         let granted = match wish {
             WishAt::Label(s) => model.selects(s, machine),
             WishAt::Near(p) => near(p).is_some_and(|n| n > 0),
@@ -59,12 +68,15 @@ fn place_of(model: &Model<'_>, state: &State, work: u32, node: u32) -> (f64, f64
 }
 
 /// What breaking an optional spread by one replica costs.
-fn skew_of(model: &Model<'_>, state: &State, work: u32, node: u32) -> f64 {
+fn skew_of(model: &Model<'_>, state: &State, work: u32, node: u32, level: Option<Level>) -> f64 {
     let w = &model.works[work as usize];
     let machine = &state.machines[node as usize];
     let unit = model.reference_price * model.problem.strategy.horizon_hours;
     let mut cost = 0.0;
     for (i, s) in w.spread.iter().enumerate() {
+        if level.is_some_and(|l| !l.asks(s.topology)) {
+            continue;
+        }
         let d = machine.domains[s.topology as usize];
         let (here, fewest, used) = state.spread(work, i, d);
         // Required spreads are constraints; a light pull towards emptier domains keeps them easy to keep.
@@ -83,7 +95,7 @@ pub(crate) fn adds(model: &Model<'_>, state: &State, work: u32, replica: u32, no
     let w = &model.works[work as usize];
     let machine = &state.machines[node as usize];
     let used = !state.on[node as usize].is_empty();
-    let (egress, wishes) = place_of(model, state, work, node);
+    let (egress, wishes) = place_of(model, state, work, node, None);
     let mut balance = 0.0;
     if s.balance > 0.0 {
         let free = state.free(node);
@@ -96,19 +108,86 @@ pub(crate) fn adds(model: &Model<'_>, state: &State, work: u32, replica: u32, no
         machines: s.cost * s.horizon_hours * (rent(machine, true) - rent(machine, used)),
         egress: s.cost * s.horizon_hours * egress,
         balance: s.balance * s.horizon_hours * balance,
-        wishes: wishes + skew_of(model, state, work, node),
+        wishes: wishes + skew_of(model, state, work, node, None),
         moves: if home != NOWHERE && home != node { w.move_cost } else { 0.0 },
     }
 }
 
-/// Between nodes that add the same: the one it fills most, so that large gaps stay large.
-pub(crate) fn tie(state: &State, w: &Work, node: u32) -> f64 {
-    let machine = &state.machines[node as usize];
-    let free = state.free(node);
-    w.requests
-        .iter()
-        .map(|&(c, amount)| (free[c as usize] - amount) as f64 / machine.capacity[c as usize].max(1) as f64)
-        .sum()
+/// Between nodes that add the same, the one it fills most wins, so that large gaps stay large: the share left free, priced
+/// too low to decide anything else.
+pub(crate) fn tie(model: &Model<'_>, machine: &Machine, w: &Work, free: &[i64]) -> f64 {
+    let left = |&(c, amount): &(u32, i64)| {
+        (free[c as usize] - amount) as f64 / machine.capacity[c as usize].max(1) as f64
+    };
+    TIE * model.reference_price * w.requests.iter().map(left).sum::<f64>()
+}
+
+/// What a replica adds anywhere on nodes of a kind, told by one of them, apart from what depends on the single node.
+pub(crate) struct KindScore<'a> {
+    w: &'a Work,
+    machine: &'a Machine,
+    base: f64,
+    rent: f64,
+    /// Price of balance, by column share.
+    balance: f64,
+    tie: f64,
+    columns: usize,
+}
+
+impl<'a> KindScore<'a> {
+    /// `moves`: the replica runs elsewhere and would be moved here.
+    pub(crate) fn new(model: &'a Model<'_>, state: &'a State, work: u32, node: u32, moves: bool) -> Self {
+        let s = &model.problem.strategy;
+        let w = &model.works[work as usize];
+        let machine = &state.machines[node as usize];
+        let (egress, wishes) = place_of(model, state, work, node, Some(Level::Kind));
+        let base = s.cost * s.horizon_hours * egress
+            + wishes
+            + skew_of(model, state, work, node, Some(Level::Kind))
+            + if moves { w.move_cost } else { 0.0 };
+        Self {
+            w,
+            machine,
+            base,
+            rent: s.cost * s.horizon_hours * (rent(machine, true) - rent(machine, false)),
+            balance: s.balance * s.horizon_hours * model.reference_price
+                / machine.capacity.len().max(1) as f64,
+            tie: TIE * model.reference_price,
+            columns: machine.capacity.len(),
+        }
+    }
+
+    /// The least it adds on any node below a vertex; nothing if none of them has room. Balance is convex, so the node with the
+    /// most free is best in each resource.
+    pub(crate) fn bound(&self, below: Below<'_>) -> Option<f64> {
+        let w = self.w;
+        let mut value = self.base + if below.any_used { 0.0 } else { self.rent };
+        for &(c, amount) in &w.requests {
+            let c = c as usize;
+            let most = below.most[c];
+            if most < amount {
+                return None;
+            }
+            let cap = self.machine.capacity[c];
+            if self.balance > 0.0 && cap > 0 {
+                let load = |free: i64| column_load(cap, self.machine.safe[c], free);
+                value += self.balance * (load(most - amount) - load(most));
+            }
+            value += self.tie * (below.least[c].max(amount) - amount) as f64 / cap.max(1) as f64;
+        }
+        if w.devices > 0 {
+            let gpus = &below.most[self.columns..];
+            let enough = match w.devices {
+                1 => gpus[0] >= w.milli,
+                n if w.milli == 1000 => gpus[1] >= i64::from(n),
+                n => gpus[2] >= i64::from(n) * w.milli,
+            };
+            if !enough {
+                return None;
+            }
+        }
+        Some(value)
+    }
 }
 
 /// How large a replica is: the sum of its requests as shares of the largest machine in each.
@@ -139,7 +218,7 @@ pub(crate) fn objective(model: &Model<'_>, state: &State) -> Objective {
             if node == NOWHERE {
                 continue;
             }
-            let (egress, wishes) = place_of(model, state, i as u32, node);
+            let (egress, wishes) = place_of(model, state, i as u32, node, None);
             o.egress += s.cost * s.horizon_hours * egress;
             o.wishes += wishes;
             let home = state.home[replica as usize];

@@ -1,15 +1,20 @@
 //! The whole decision, phase by phase: take over what runs, place what does not, repair, improve, order, explain.
 
+use std::collections::BTreeSet;
+
 use foldhash::{HashMap, HashMapExt};
 
+use crate::bound::lower_bound;
 use crate::compile::Model;
 use crate::explain;
 use crate::fit::{held_back, pick_devices, refusal, short_of_now};
+use crate::improve::improve;
 use crate::order::order_moves;
-use crate::place::{Placed, place};
+use crate::place::{explain_refusal, place};
+use crate::preempt::preempt;
 use crate::problem::{NodeState, Problem};
 use crate::score::objective;
-use crate::solution::{Assignment, Launch, Placement, Preemption, Solution, Termination, Unplaced};
+use crate::solution::{Assignment, Launch, Placement, Preemption, Refusal, Solution, Termination, Unplaced};
 use crate::state::{NOWHERE, State};
 use crate::validate::ProblemError;
 
@@ -79,26 +84,32 @@ pub fn solve(
     let mut run = Run::new(&model, previous);
     let before = objective(&model, &run.state);
     run.place_all();
-    let steps = run.improve(budget);
+    let steps = if problem.strategy.rebalance { improve(&mut run, budget) } else { 0 };
     let mut solution = run.finish();
     solution.before = before;
     solution.steps = steps;
     Ok(solution)
 }
 
+/// Rank of the workload, replica, workload: the natural order is the order of service.
+type Urgency = (u32, u32, u32);
+
 /// A decision in the making.
 pub(crate) struct Run<'m> {
     pub model: &'m Model<'m>,
     pub state: State,
     pub story: HashMap<u32, Story>,
-    preempted: Vec<(u32, u32, u32)>,
-    refused: HashMap<u32, crate::solution::Refusal>,
+    /// Replica, its workload, the node it ran on, the workload it gave way to.
+    preempted: Vec<(u32, u32, u32, u32)>,
+    /// By workload: why its replicas found no place.
+    refused: HashMap<u32, Refusal>,
     /// Disruptions left by project.
     pub budgets: Vec<u32>,
 }
 
 impl<'m> Run<'m> {
-    fn new(model: &'m Model<'m>, previous: &Assignment) -> Self {
+    /// What runs, put where it runs.
+    pub(crate) fn new(model: &'m Model<'m>, previous: &Assignment) -> Self {
         let budgets = (0..model.projects.len()).map(|p| {
             let name = model.projects.get(p).map_or("", String::as_str);
             model.problem.disruption_budgets.get(name).copied().unwrap_or(u32::MAX)
@@ -169,39 +180,46 @@ impl<'m> Run<'m> {
         }
     }
 
-    /// Replicas by urgency: priority, then what others must be near, then size, then order of input.
-    fn by_urgency(&self, mut replicas: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
+    /// Sorts replicas by urgency: priority, then what others must be near, then size, then order of input.
+    fn urgency(&self) -> impl Fn(u32, u32) -> Urgency + use<> {
         let model = self.model;
+        let mut order: Vec<u32> = (0..model.works.len() as u32).collect();
         let sizes: Vec<f64> = model.works.iter().map(|w| crate::score::size(model, w)).collect();
-        replicas.sort_by(|(ra, wa), (rb, wb)| {
-            let (a, b) = (&model.works[*wa as usize], &model.works[*wb as usize]);
-            b.priority
-                .cmp(&a.priority)
-                .then(a.depth.cmp(&b.depth))
-                .then(sizes[*wb as usize].total_cmp(&sizes[*wa as usize]))
-                .then(ra.cmp(rb))
+        order.sort_by(|a, b| {
+            let (wa, wb) = (&model.works[*a as usize], &model.works[*b as usize]);
+            wb.priority
+                .cmp(&wa.priority)
+                .then(wa.depth.cmp(&wb.depth))
+                .then(sizes[*b as usize].total_cmp(&sizes[*a as usize]))
+                .then(a.cmp(b))
         });
-        replicas
+        let mut rank = vec![0; order.len()];
+        for (r, w) in order.into_iter().enumerate() {
+            rank[w as usize] = r as u32;
+        }
+        move |replica, work| (rank[work as usize], replica, work)
     }
 
     fn place_all(&mut self) {
         let model = self.model;
-        let mut waiting = Vec::new();
-        let mut misplaced = Vec::new();
+        let urgency = self.urgency();
+        let mut waiting = BTreeSet::new();
+        let mut running = BTreeSet::new();
         for (i, w) in model.works.iter().enumerate() {
             for replica in w.first..w.first + w.replicas {
-                match self.state.at[replica as usize] {
-                    NOWHERE => waiting.push((replica, i as u32)),
-                    _ => misplaced.push((replica, i as u32)),
-                }
+                let set =
+                    if self.state.at[replica as usize] == NOWHERE { &mut waiting } else { &mut running };
+                set.insert(urgency(replica, i as u32));
             }
         }
         // What must leave is moved before newcomers take the room.
-        for (replica, work) in self.by_urgency(misplaced) {
+        for (_, replica, work) in running {
             self.correct(replica, work);
         }
-        for (replica, work) in self.by_urgency(waiting) {
-            self.start(replica, work);
+        while let Some((_, replica, work)) = waiting.pop_first() {
+            for (victim, its) in self.start(replica, work) {
+                waiting.insert(urgency(victim, its));
+            }
         }
     }
 
@@ -225,8 +243,8 @@ impl<'m> Run<'m> {
         self.state.enter(model, replica, work, node, devices.clone());
         if held_back(model, &self.state, work, replica, true).is_none() && self.budgets[project] > 0 {
             self.state.leave(model, replica, work);
-            if let Placed::On = place(model, &mut self.state, work, replica) {
-                self.budgets[project] -= u32::from(self.budgets[project] != u32::MAX);
+            if place(model, &mut self.state, work, replica).is_some() {
+                self.spend(project);
                 self.story.insert(replica, Story::Because(why));
                 return;
             }
@@ -235,32 +253,104 @@ impl<'m> Run<'m> {
         self.story.insert(replica, Story::Stuck(why));
     }
 
-    fn start(&mut self, replica: u32, work: u32) {
+    /// Starts a replica, stopping others if that is the only way; returns those.
+    fn start(&mut self, replica: u32, work: u32) -> Vec<(u32, u32)> {
         let model = self.model;
-        match place(model, &mut self.state, work, replica) {
-            Placed::On => {
-                self.story.entry(replica).or_insert(Story::Placed);
+        if place(model, &mut self.state, work, replica).is_some() {
+            self.story.entry(replica).or_insert(Story::Placed);
+            return Vec::new();
+        }
+        if model.problem.strategy.priority > 0.0
+            && let Some((node, victims)) = preempt(model, &mut self.state, work, replica, &self.budgets)
+        {
+            let name = &model.problem.workloads[work as usize].name;
+            for &(victim, its) in &victims {
+                self.spend(model.works[its as usize].project as usize);
+                self.story.insert(victim, Story::Because(format!("gave way to {name}")));
+                self.preempted.push((victim, its, node, work));
             }
-            Placed::Nowhere(refusal) => {
-                self.refused.insert(replica, refusal);
-            }
+            self.story.insert(
+                replica,
+                Story::Because(format!("took the place of {} of lower priority", victims.len())),
+            );
+            return victims;
+        }
+        // One look at all nodes tells for all replicas of a workload.
+        if !self.refused.contains_key(&work) {
+            self.refused.insert(work, explain_refusal(model, &self.state, work, replica));
+        }
+        Vec::new()
+    }
+
+    fn spend(&mut self, project: usize) {
+        let left = &mut self.budgets[project];
+        if *left != u32::MAX {
+            *left = left.saturating_sub(1);
         }
     }
 
-    fn improve(&mut self, _budget: &Budget<'_>) -> u64 {
-        0
+    /// Whether the budget of its project lets a replica leave a node; one that has not started there yet is free.
+    pub(crate) fn may_move(&self, replica: u32, work: u32, node: u32) -> bool {
+        let project = self.model.works[work as usize].project as usize;
+        self.state.home[replica as usize] != node || self.budgets[project] > 0
+    }
+
+    /// The same for several replicas at once.
+    pub(crate) fn may_move_all(&self, replicas: impl Iterator<Item = (u32, u32)>, node: u32) -> bool {
+        let mut spent: HashMap<usize, u32> = HashMap::new();
+        for (replica, work) in replicas {
+            if self.state.home[replica as usize] == node {
+                *spent.entry(self.model.works[work as usize].project as usize).or_insert(0) += 1;
+            }
+        }
+        spent.into_iter().all(|(project, n)| n <= self.budgets[project])
+    }
+
+    /// What a move must save beyond its cost.
+    pub(crate) fn hysteresis(&self, replica: u32, work: u32, from: u32) -> f64 {
+        let at_home = self.state.home[replica as usize] == from;
+        if at_home {
+            self.model.problem.strategy.hysteresis * self.model.works[work as usize].move_cost
+        } else {
+            0.0
+        }
+    }
+
+    /// Records that a replica left a node for a better one.
+    pub(crate) fn moved(&mut self, replica: u32, work: u32, from: u32, why: impl FnOnce() -> Story) {
+        if self.state.home[replica as usize] == from {
+            self.spend(self.model.works[work as usize].project as usize);
+            self.story.insert(replica, why());
+        } else if self.state.at[replica as usize] == self.state.home[replica as usize] {
+            self.story.insert(replica, Story::Kept);
+        }
+    }
+
+    /// Whether everyone who must be near a workload still is, and its spreads hold, after it moved.
+    pub(crate) fn keeps_others(&self, work: u32) -> bool {
+        let (model, state) = (self.model, &self.state);
+        let w = &model.works[work as usize];
+        let near = w.needed_by.iter().all(|p| state.all_near(p.work, work, p.topology));
+        let spread = (0..w.spread.len()).filter(|i| w.spread[*i].required).all(|i| {
+            let (_, fewest, used) = state.spread(work, i, crate::compile::NO_DOMAIN);
+            let skew = state.most(work, i).saturating_sub(fewest) <= w.spread[i].max_skew;
+            skew && used >= w.spread[i].min_domains.min(state.running(work))
+        });
+        near && spread
     }
 
     fn finish(self) -> Solution {
-        let Self { model, state, story, preempted, mut refused, .. } = self;
+        let Self { model, state, story, preempted, refused, .. } = self;
         let names = |work: u32| model.problem.workloads[work as usize].name.clone();
-        let mut solution = Solution { objective: objective(model, &state), ..Solution::default() };
+        let objective = objective(model, &state);
+        let lower_bound = lower_bound(model, &state).min(objective.total());
+        let mut solution = Solution { objective, lower_bound, ..Solution::default() };
         for (i, w) in model.works.iter().enumerate() {
             for replica in w.first..w.first + w.replicas {
                 let (workload, ordinal) = (names(i as u32), replica - w.first);
                 let node = state.at[replica as usize];
                 if node == NOWHERE {
-                    let why = refused.remove(&replica).unwrap_or_default();
+                    let why = refused.get(&(i as u32)).cloned().unwrap_or_default();
                     solution.unplaced.push(Unplaced { workload, ordinal, why });
                 } else {
                     solution.assignment.placements.push(Placement {
@@ -289,12 +379,11 @@ impl<'m> Run<'m> {
                 });
             }
         }
-        for &(replica, work, by) in &preempted {
-            let node = state.home[replica as usize];
+        for &(replica, work, node, by) in &preempted {
             solution.preemptions.push(Preemption {
                 workload: names(work),
                 ordinal: replica - model.works[work as usize].first,
-                node: state.machines.get(node as usize).map_or_else(String::new, |m| m.name.clone()),
+                node: state.machines[node as usize].name.clone(),
                 by: names(by),
             });
         }

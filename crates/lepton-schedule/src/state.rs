@@ -4,7 +4,7 @@
 use foldhash::{HashMap, HashMapExt};
 
 use crate::compile::{Machine, Model, NO_DOMAIN};
-use crate::problem::NODE;
+use crate::index::{Index, Leaf};
 
 /// "Nowhere".
 pub(crate) const NOWHERE: u32 = u32::MAX;
@@ -20,10 +20,57 @@ struct Tally {
 #[derive(Debug, Clone, Default)]
 struct Histogram {
     /// Index: replicas in a domain; value: eligible domains with that many.
-    domains_with: Vec<u32>,
-    /// Distinct domains in use, eligible or not.
+    eligible_with: Vec<u32>,
+    /// The same for all domains in use.
+    used_with: Vec<u32>,
+    /// Fewest in any eligible domain.
+    fewest: u32,
+    /// Most in any domain.
+    most: u32,
+    /// Distinct domains in use.
     used: u32,
     by_domain: HashMap<u32, u32>,
+}
+
+impl Histogram {
+    fn step(&mut self, domain: u32, eligible: bool, enters: bool) {
+        let n = self.by_domain.entry(domain).or_insert(0);
+        let before = *n;
+        let after = if enters { before + 1 } else { before - 1 };
+        *n = after;
+        let top = before.max(after) as usize;
+        for list in [&mut self.eligible_with, &mut self.used_with] {
+            if list.len() <= top {
+                list.resize(top + 1, 0);
+            }
+        }
+        if before > 0 {
+            self.used_with[before as usize] -= 1;
+        }
+        if after > 0 {
+            self.used_with[after as usize] += 1;
+        }
+        match (before, after) {
+            (0, _) => self.used += 1,
+            (_, 0) => self.used -= 1,
+            _ => {}
+        }
+        self.most = self.most.max(after);
+        if self.used_with.get(self.most as usize) == Some(&0) {
+            self.most -= 1;
+        }
+        if eligible {
+            self.eligible_with[before as usize] -= 1;
+            self.eligible_with[after as usize] += 1;
+            self.fewest = self.fewest.min(after);
+            if self.eligible_with[self.fewest as usize] == 0 {
+                self.fewest += 1;
+            }
+        }
+        if after == 0 {
+            self.by_domain.remove(&domain);
+        }
+    }
 }
 
 /// A state of the estate.
@@ -46,6 +93,8 @@ pub(crate) struct State {
     keys: HashMap<(u32, u32), u32>,
     tallies: Vec<Vec<Tally>>,
     histograms: Vec<Vec<Histogram>>,
+    running: Vec<u32>,
+    pub index: Index,
     /// Machines launched from each offer.
     pub launched: Vec<u32>,
     next_domain: u32,
@@ -76,7 +125,11 @@ impl State {
         let histograms = model.works.iter().map(|w| {
             w.spread
                 .iter()
-                .map(|s| Histogram { domains_with: vec![s.eligible.len() as u32], ..Histogram::default() })
+                .map(|s| Histogram {
+                    eligible_with: vec![s.eligible.len() as u32],
+                    used_with: vec![0],
+                    ..Histogram::default()
+                })
                 .collect()
         });
         let mut state = Self {
@@ -92,6 +145,8 @@ impl State {
             keys: HashMap::new(),
             tallies,
             histograms: histograms.collect(),
+            running: vec![0; model.works.len()],
+            index: Index::new(width),
             launched: vec![0; model.offers.len()],
             next_domain: model.domains.len(),
         };
@@ -110,6 +165,8 @@ impl State {
         for k in &machine.taken {
             self.keys.insert((n, *k), 1);
         }
+        let gpu_free = self.gpu_free.last().map_or(&[][..], |g| g);
+        self.index.add(&machine, &Leaf { free: &machine.capacity, gpu_free, used: false, lowest: i32::MAX });
         self.machines.push(machine);
         n
     }
@@ -136,6 +193,7 @@ impl State {
                 self.launched[offer as usize] -= 1;
             }
             self.on.pop();
+            self.index.drop_last();
             self.gpu_free.pop();
             self.free.truncate(self.machines.len() * self.width);
         }
@@ -159,7 +217,16 @@ impl State {
         tally.and_then(|t| t.by_domain.get(&domain)).copied().unwrap_or(0)
     }
 
-    /// Whether any replica of a workload runs, in a topology that somebody watches.
+    /// Whether every domain with replicas of `one` has replicas of `other`.
+    pub(crate) fn all_near(&self, one: u32, other: u32, topology: u32) -> bool {
+        let tally = |w: u32| self.tallies[w as usize].iter().find(|t| t.topology == topology);
+        match (tally(one), tally(other)) {
+            (Some(one), Some(other)) => one.by_domain.keys().all(|d| other.by_domain.contains_key(d)),
+            (one, _) => one.is_none_or(|t| t.by_domain.is_empty()),
+        }
+    }
+
+    /// Distinct domains of a workload's replicas, in a topology that somebody watches.
     pub(crate) fn domains_of(&self, work: u32, topology: u32) -> usize {
         self.tallies[work as usize].iter().find(|t| t.topology == topology).map_or(0, |t| t.by_domain.len())
     }
@@ -167,19 +234,22 @@ impl State {
     /// Of one spread of a workload: replicas in the domain, fewest in any eligible domain, distinct domains used.
     pub(crate) fn spread(&self, work: u32, spread: usize, domain: u32) -> (u32, u32, u32) {
         let h = &self.histograms[work as usize][spread];
-        let fewest = h.domains_with.iter().position(|n| *n > 0).unwrap_or(0) as u32;
-        (h.by_domain.get(&domain).copied().unwrap_or(0), fewest, h.used)
+        (h.by_domain.get(&domain).copied().unwrap_or(0), h.fewest, h.used)
     }
 
     /// Most replicas in any domain, of one spread of a workload.
     pub(crate) fn most(&self, work: u32, spread: usize) -> u32 {
-        self.histograms[work as usize][spread].by_domain.values().copied().max().unwrap_or(0)
+        self.histograms[work as usize][spread].most
     }
 
     /// How many replicas of a workload run.
-    pub(crate) fn running(&self, model: &Model<'_>, work: u32) -> u32 {
-        let w = &model.works[work as usize];
-        self.at[w.first as usize..][..w.replicas as usize].iter().filter(|n| **n != NOWHERE).count() as u32
+    pub(crate) fn running(&self, work: u32) -> u32 {
+        self.running[work as usize]
+    }
+
+    /// Whether nothing runs on a node.
+    pub(crate) fn is_idle(&self, node: u32) -> bool {
+        self.on[node as usize].is_empty()
     }
 
     /// Puts a replica on a node. The caller has checked that it may.
@@ -203,7 +273,9 @@ impl State {
         }
         self.on[node as usize].push(replica);
         self.at[replica as usize] = node;
+        self.running[work as usize] += 1;
         self.tally(model, work, node, true);
+        self.reindex(model, node);
     }
 
     /// Takes a replica off its node.
@@ -232,7 +304,17 @@ impl State {
             on.remove(i);
         }
         self.at[replica as usize] = NOWHERE;
+        self.running[work as usize] -= 1;
         self.tally(model, work, node, false);
+        self.reindex(model, node);
+    }
+
+    fn reindex(&mut self, model: &Model<'_>, node: u32) {
+        let on = &self.on[node as usize];
+        let lowest = on.iter().map(|r| model.works[model.work_of(*r)].priority).min().unwrap_or(i32::MAX);
+        let free = &self.free[node as usize * self.width..][..self.width];
+        let leaf = Leaf { free, gpu_free: &self.gpu_free[node as usize], used: !on.is_empty(), lowest };
+        self.index.update(node, &leaf);
     }
 
     /// Makes where a replica runs now its home.
@@ -241,6 +323,12 @@ impl State {
         if let Some(devices) = self.devices.get(&replica) {
             self.home_devices.insert(replica, devices.clone());
         }
+    }
+
+    /// Forgets that a replica, which is there, has its home there.
+    pub(crate) fn unsettle(&mut self, replica: u32) {
+        self.home[replica as usize] = NOWHERE;
+        self.home_devices.remove(&replica);
     }
 
     /// Devices a replica had at home.
@@ -258,6 +346,20 @@ impl State {
         for &(c, amount) in w.requests.iter().filter(|(c, _)| w.held.contains(c)) {
             self.free_mut(home)[c as usize] += amount;
         }
+        self.reindex(model, home);
+    }
+
+    /// Undoes [`State::forget_home`] of a replica that runs somewhere again.
+    pub(crate) fn restore_home(&mut self, model: &Model<'_>, replica: u32, work: u32, home: u32) {
+        self.home[replica as usize] = home;
+        if home == NOWHERE || self.at[replica as usize] == home {
+            return;
+        }
+        let w = &model.works[work as usize];
+        for &(c, amount) in w.requests.iter().filter(|(c, _)| w.held.contains(c)) {
+            self.free_mut(home)[c as usize] -= amount;
+        }
+        self.reindex(model, home);
     }
 
     fn tally(&mut self, model: &Model<'_>, work: u32, node: u32, enters: bool) {
@@ -276,35 +378,9 @@ impl State {
         let spreads = &model.works[work as usize].spread;
         for (h, s) in self.histograms[work as usize].iter_mut().zip(spreads) {
             let domain = self.machines[node as usize].domains[s.topology as usize];
-            if domain == NO_DOMAIN {
-                continue;
-            }
-            let n = h.by_domain.entry(domain).or_insert(0);
-            let before = *n as usize;
-            step(n);
-            let after = *n as usize;
-            match (before, after) {
-                (0, _) => h.used += 1,
-                (_, 0) => h.used -= 1,
-                _ => {}
-            }
-            if s.eligible.contains_key(&domain) {
-                if h.domains_with.len() <= after {
-                    h.domains_with.resize(after + 1, 0);
-                }
-                h.domains_with[before] -= 1;
-                h.domains_with[after] += 1;
+            if domain != NO_DOMAIN {
+                h.step(domain, s.eligible.contains_key(&domain), enters);
             }
         }
-    }
-
-    /// Name of a topology's domain that a node is in, for words.
-    pub(crate) fn domain_name<'a>(&'a self, model: &'a Model<'_>, node: u32, topology: u32) -> &'a str {
-        let machine = &self.machines[node as usize];
-        if model.topologies.get(topology).is_some_and(|t| t == NODE) {
-            return &machine.name;
-        }
-        let domain = machine.domains[topology as usize];
-        model.domains.get(domain).map_or("nowhere", |(_, name)| name)
     }
 }
