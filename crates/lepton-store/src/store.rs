@@ -9,6 +9,20 @@ use lepton_model::{
 };
 use serde_json::Value;
 
+/// Largest object in bytes of JSON.
+pub const MAX_OBJECT_BYTES: usize = 1 << 20;
+
+/// Largest timeline entry in bytes: an object before, an object after, and the words.
+pub const MAX_ENTRY_BYTES: usize = 2 * MAX_OBJECT_BYTES + (64 << 10);
+
+/// Most changes, and most timeline entries, in one transaction.
+pub const MAX_CHANGES: usize = 10_000;
+
+/// The size of a page when `asked` for: 500 when 0, at most 5,000.
+pub(crate) fn page_size(asked: usize) -> usize {
+    if asked == 0 { 500 } else { asked.min(5_000) }
+}
+
 /// What can go wrong. Each variant is something a caller acts on differently.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
