@@ -112,7 +112,7 @@ fn serve(connection: &Connection, mut queue: mpsc::Receiver<Box<dyn Work>>, revi
             piece.reply(outcome.clone().map(drop));
         }
     }
-    if let Err(error) = connection.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);") {
+    if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);") {
         tracing::warn!(%error, "closing the store: the write-ahead log stays as it is");
     }
 }

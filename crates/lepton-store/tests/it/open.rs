@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{at, key, open_store, put};
 
 /// One file per released layout, as that version wrote it. Never edited.
-const FIXTURES: &[(usize, &str)] = &[(1, include_str!("../fixtures/v1.sql"))];
+const FIXTURES: &[(u32, &str)] = &[(1, include_str!("../fixtures/v1.sql"))];
 
 fn schema(path: &Path) -> BTreeMap<String, String> {
     let connection = Connection::open(path).unwrap();
@@ -48,7 +48,7 @@ fn the_latest_layout_has_a_fixture() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lepton.db");
     drop(open_store(&path));
-    let latest: usize =
+    let latest: u32 =
         Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(FIXTURES.iter().map(|(layout, _)| *layout).collect::<Vec<_>>(), (1..=latest).collect::<Vec<_>>());
 }
