@@ -1,0 +1,6 @@
+//! Integration tests of the wire.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod it {
+    mod remote_write;
+}
