@@ -14,7 +14,9 @@ use crate::place::{explain_refusal, place};
 use crate::preempt::preempt;
 use crate::problem::{NodeState, Problem};
 use crate::score::objective;
-use crate::solution::{Assignment, Launch, Placement, Preemption, Refusal, Solution, Termination, Unplaced};
+use crate::solution::{
+    Assignment, Constraint, Launch, Placement, Preemption, Refusal, Solution, Termination, Unplaced,
+};
 use crate::state::{NOWHERE, State};
 use crate::validate::ProblemError;
 
@@ -212,29 +214,35 @@ impl<'m> Run<'m> {
                 set.insert(urgency(replica, i as u32));
             }
         }
-        // What must leave is moved before newcomers take the room.
-        for (_, replica, work) in running {
-            self.correct(replica, work);
+        // What must leave is moved before newcomers take the room; an uneven spread is looked at only afterwards, since
+        // newcomers may even it out and nothing that runs has to move.
+        for &(_, replica, work) in &running {
+            self.correct(replica, work, |wrong| !matches!(wrong, Constraint::Spread(_)));
         }
         while let Some((_, replica, work)) = waiting.pop_first() {
             for (victim, its) in self.start(replica, work) {
                 waiting.insert(urgency(victim, its));
             }
         }
+        for (_, replica, work) in running {
+            if self.state.at[replica as usize] != NOWHERE {
+                self.correct(replica, work, |wrong| matches!(wrong, Constraint::Spread(_)));
+            }
+        }
     }
 
-    /// Moves a running replica whose place breaks a constraint; leaves it there when no other place will do.
-    fn correct(&mut self, replica: u32, work: u32) {
+    /// Moves a running replica whose place breaks a constraint that concerns us; leaves it there when no other place will do.
+    fn correct(&mut self, replica: u32, work: u32, concerns: impl Fn(&Constraint) -> bool) {
         let model = self.model;
         let node = self.state.at[replica as usize];
         let devices = self.state.devices.get(&replica).cloned().unwrap_or_default();
         self.state.leave(model, replica, work);
-        let Some(wrong) = refusal(model, &self.state, work, replica, node) else {
+        let Some(wrong) = refusal(model, &self.state, work, replica, node).filter(concerns) else {
             self.state.enter(model, replica, work, node, devices);
             return;
         };
         let why = match wrong {
-            crate::solution::Constraint::Closed => {
+            Constraint::Closed => {
                 format!("node {} is being drained", self.state.machines[node as usize].name)
             }
             other => format!("where it ran is now {other}"),
