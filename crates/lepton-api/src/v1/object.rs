@@ -66,6 +66,8 @@ pub struct DeleteReport {
 /// One message of `GET /v1/watch?kind=&project=&from=`. The event's id is the revision to go on from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "event")]
+// Most messages are `Put`; a box would cost an allocation each and save nothing.
+#[allow(clippy::large_enum_variant)]
 pub enum WatchMessage {
     /// An object was made or changed.
     Put {
