@@ -91,7 +91,8 @@ pub enum Change {
         /// What must be there.
         expect: Expect,
     },
-    /// Sets the observed state. The generation stays; the same status again changes nothing.
+    /// Sets the observed state. The generation stays; the same status again changes nothing. An object that is not
+    /// there is passed over under `Expect::Any`.
     PutStatus {
         /// Which object.
         key: Key,
@@ -116,7 +117,7 @@ pub struct Transaction {
     pub changes: Vec<Change>,
     /// Appended in order. An entry whose id is known already is skipped.
     pub timeline: Vec<TimelineEntry>,
-    /// Refused with [`StoreError::Fenced`] unless this lease is held with this token.
+    /// Refused with [`StoreError::Fenced`] unless this lease is held with this token and has not run out.
     pub fence: Option<Fence>,
 }
 
@@ -149,7 +150,8 @@ pub struct ListInput {
     pub project: Option<Name>,
     /// Only objects whose labels match.
     pub selector: Selector,
-    /// At most so many; 0 means the store's default of 500, and at most 5,000 are given.
+    /// At most so many; 0 means the store's default of 500, and at most 5,000 are given. A page may be shorter where
+    /// objects are large.
     pub limit: usize,
     /// [`Page::next`] of the page before.
     pub after: Option<String>,
@@ -207,8 +209,10 @@ pub struct TimelineInput {
     pub since: Option<Timestamp>,
     /// Before.
     pub until: Option<Timestamp>,
-    /// Only entries with a higher sequence number (for following), ascending.
+    /// Only entries with a higher sequence number, the first ones (for following).
     pub after: Option<u64>,
+    /// Only entries with a lower sequence number (for going back).
+    pub before: Option<u64>,
     /// At most so many; 0 means 500, and at most 5,000 are given. Without `after`, the newest ones.
     pub limit: usize,
 }
@@ -230,7 +234,7 @@ pub struct Lease {
     pub name: String,
     /// Who holds it.
     pub holder: String,
-    /// Grows each time the lease passes to another holder; goes into [`Fence`].
+    /// Grows each time the lease passes to another holder or is taken after it was given up; goes into [`Fence`].
     pub token: u64,
     /// When it runs out.
     pub expires_at: Timestamp,
@@ -262,6 +266,7 @@ pub trait Store: Send + Sync + 'static {
     async fn rehearse(&self, now: Timestamp, transaction: Transaction) -> Result<CommitReport, StoreError>;
     /// Changes after `input.from`, oldest first, at most `limit`; waits up to `wait` for the first one.
     /// An empty answer means that nothing matched by then; the second value is the revision to go on from.
+    /// A revision that this store has not reached yet (it was restored from a backup) is told as [`StoreError::Compacted`].
     async fn watch(
         &self,
         input: &WatchInput,
@@ -270,11 +275,12 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<(Vec<WatchEvent>, u64), StoreError>;
     /// Revision of the last change.
     async fn revision(&self) -> Result<u64, StoreError>;
-    /// Timeline entries, oldest first.
+    /// Timeline entries, oldest first; fewer than the limit where entries are large.
     async fn timeline(&self, input: &TimelineInput) -> Result<Vec<Recorded>, StoreError>;
     /// Whether an entry is on the record.
     async fn has_entry(&self, id: EventId) -> Result<bool, StoreError>;
-    /// Takes or renews a lease; `None` when another holder has it until later than `now`.
+    /// Takes or renews a lease; `None` when another holder has it until later than `now`. Renewing one's own that has run
+    /// out keeps its token as long as nobody else had it meanwhile.
     async fn acquire(
         &self,
         now: Timestamp,

@@ -92,6 +92,15 @@ pub(super) async fn newest_or_following(store: Tried) {
         seen.extend(page.into_iter().map(|recorded| recorded.entry.reason));
     }
     assert_eq!(seen.join(" "), "0 1 2 3 4 5 6 7 8 9");
+    let (mut before, mut seen) = (None, Vec::new());
+    loop {
+        let input = TimelineInput { before, limit: 4, ..TimelineInput::default() };
+        let page = store.timeline(&input).await.unwrap();
+        let Some(first) = page.first() else { break };
+        before = Some(first.sequence);
+        seen.push(page.into_iter().map(|recorded| recorded.entry.reason).collect::<Vec<_>>().join(" "));
+    }
+    assert_eq!(seen, ["6 7 8 9", "2 3 4 5", "0 1"]);
 }
 
 pub(super) async fn old_entries_are_forgotten(store: Tried) {

@@ -45,6 +45,9 @@ fn conditions(input: &TimelineInput) -> Where {
     if let Some(after) = input.after {
         r#where.and("sequence > ?", [Sql::Integer(integer(after))]);
     }
+    if let Some(before) = input.before {
+        r#where.and("sequence < ?", [Sql::Integer(integer(before))]);
+    }
     r#where
 }
 
