@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod data;
+mod decisions;
 mod gpu_sharing;
 mod report;
 
@@ -22,6 +23,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Placement decisions a second on a large estate, one core.
+    Decisions(decisions::Arguments),
     /// Share of GPUs allocated when pods arrive one by one (openb traces), against published results.
     GpuSharing(gpu_sharing::Arguments),
 }
@@ -29,6 +32,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let report = match arguments.command {
+        Command::Decisions(a) => decisions::run(&a)?,
         Command::GpuSharing(a) => gpu_sharing::run(&a)?,
     };
     report.print(arguments.json);

@@ -49,6 +49,8 @@ pub(crate) struct Machine {
     pub name: String,
     /// Capacity by resource column.
     pub capacity: Box<[i64]>,
+    /// Inverse of the capacity, 0 for none.
+    pub inverse: Box<[f64]>,
     /// What may be used without touching the headroom.
     pub safe: Box<[i64]>,
     pub gpus: Box<[Device]>,
@@ -197,6 +199,17 @@ impl<'a> Model<'a> {
         self.classes.get(machine.class).is_some_and(|c| holds(&selector.is, c.label(&selector.key)))
     }
 
+    /// Numbers of the profiles, sets of static constraints that workloads share, that admit open nodes of a class.
+    pub(crate) fn admitting(&self, class: u32) -> impl Iterator<Item = usize> + '_ {
+        let rows = self.verdicts.iter().enumerate();
+        rows.filter(move |(_, row)| row.get(class as usize).is_some_and(Option::is_none)).map(|(p, _)| p)
+    }
+
+    /// How many profiles there are.
+    pub(crate) fn profiles(&self) -> usize {
+        self.verdicts.len()
+    }
+
     pub(crate) fn column(&self, column: u32) -> &str {
         self.columns.get(column as usize).map_or("", String::as_str)
     }
@@ -328,6 +341,7 @@ impl Compiler {
             }
         }
         let safe = cap.iter().map(|c| (*c as f64 * (1.0 - headroom)) as i64).collect();
+        let inverse = cap.iter().map(|c| if *c == 0 { 0.0 } else { 1.0 / *c as f64 }).collect();
         let domains = model.topologies.items.clone();
         let domains = domains
             .iter()
@@ -338,6 +352,7 @@ impl Compiler {
         Machine {
             name: String::new(),
             capacity: cap,
+            inverse,
             safe,
             gpus: gpus.iter().map(|g| Device { model: self.gpu_model(&g.model), milli: g.milli }).collect(),
             price: 0.0,

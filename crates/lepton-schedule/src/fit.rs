@@ -50,13 +50,10 @@ impl Level {
     }
 }
 
-/// What rules out a whole kind, told by one of its nodes.
+/// What rules out a whole kind that the workload's profile admits, told by one of its nodes.
 pub(crate) fn kind_refused(model: &Model<'_>, state: &State, work: u32, node: u32) -> bool {
     let machine = &state.machines[node as usize];
-    machine.state != NodeState::Open
-        || model.verdict(&model.works[work as usize], machine.class).is_some()
-        || too_dear(&model.works[work as usize], machine)
-        || peers(model, state, work, node, Level::Kind).is_some()
+    too_dear(&model.works[work as usize], machine) || peers(model, state, work, node, Level::Kind).is_some()
 }
 
 /// What rules out a node of a kind that is not [`kind_refused`].

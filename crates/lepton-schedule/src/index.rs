@@ -107,8 +107,8 @@ impl Index {
         }
     }
 
-    /// Adds the next node.
-    pub(crate) fn add(&mut self, machine: &Machine, leaf: &Leaf<'_>) {
+    /// Adds the next node; its kind if that is new.
+    pub(crate) fn add(&mut self, machine: &Machine, leaf: &Leaf<'_>) -> Option<u32> {
         let next = self.kinds.len() as u32;
         let kind = *self.keys.entry(Key::of(machine)).or_insert(next);
         if kind == next {
@@ -122,6 +122,7 @@ impl Index {
             k.grow(self.width);
         }
         self.update(node, leaf);
+        (kind == next).then_some(kind)
     }
 
     /// Drops the node added last.

@@ -57,21 +57,32 @@ pub(crate) fn best(
         limit = value(home) - SAME;
         found = Some((home, limit));
     }
-    let mut kinds = Vec::with_capacity(state.index.kinds.len());
-    for (k, kind) in state.index.kinds.iter().enumerate() {
-        let Some(&example) = kind.nodes.first() else { continue };
+    let admitted = &state.admitted[w.profile as usize];
+    let mut kinds: Vec<(f64, usize, KindScore<'_>)> = Vec::with_capacity(admitted.len());
+    let mut first = 0;
+    for &k in admitted {
+        let Some(&example) = state.index.kinds[k as usize].nodes.first() else { continue };
         if kind_refused(model, state, work, example) {
             continue;
         }
         let score = KindScore::new(model, state, work, example, home != NOWHERE);
-        if let Some(bound) = score.bound(state.index.whole(k)).filter(|b| *b < limit) {
-            kinds.push((bound, k, score));
+        if let Some(bound) = score.bound(state.index.whole(k as usize)).filter(|b| *b < limit) {
+            if kinds.get(first).is_some_and(|(b, ..)| bound < *b) {
+                first = kinds.len();
+            }
+            kinds.push((bound, k as usize, score));
         }
     }
-    kinds.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    // The most promising kind first: what it gives rules out most others unseen.
+    if first > 0 {
+        kinds.swap(0, first);
+    }
     let mut looked_at = 0;
     for (bound, k, score) in kinds {
-        if bound >= limit || (looked_at >= ENOUGH && found.is_some()) {
+        if bound >= limit {
+            continue;
+        }
+        if looked_at >= ENOUGH && found.is_some() {
             break;
         }
         let start = limit;

@@ -2,12 +2,14 @@
 
 use crate::compile::Model;
 use crate::fit::{held_back, kind_refused, refusal};
-use crate::index::Limit;
+use crate::index::{Below, Limit};
 use crate::place::enter;
 use crate::state::State;
 
-/// Nodes looked at, those with the lowest priorities first.
-const ENOUGH: u32 = 32;
+/// Nodes looked at, those with the lowest priorities first, once there is an answer.
+const ENOUGH: usize = 16;
+/// Nodes looked at in all.
+const AT_MOST: usize = 1024;
 
 /// A replica and its workload.
 pub(crate) type Replica = (u32, u32);
@@ -30,33 +32,40 @@ pub(crate) fn preempt(
     budgets: &[u32],
 ) -> Option<(u32, Vec<Replica>)> {
     let priority = model.works[work as usize].priority;
-    let mut candidates = Vec::new();
-    for (k, kind) in state.index.kinds.iter().enumerate() {
-        let Some(&example) = kind.nodes.first() else { continue };
-        if state.index.whole(k).lowest >= priority || kind_refused(model, state, work, example) {
+    let profile = model.works[work as usize].profile as usize;
+    let mut kinds: Vec<(i32, u32)> = state.admitted[profile]
+        .iter()
+        .map(|k| (state.index.whole(*k as usize).lowest, *k))
+        .filter(|(lowest, _)| *lowest < priority)
+        .collect();
+    kinds.sort_unstable();
+    let mut best: Option<(Price, u32, Vec<Replica>)> = None;
+    let mut looked_at = 0;
+    for (_, k) in kinds {
+        let kind = &state.index.kinds[k as usize];
+        if kind.nodes.first().is_none_or(|example| kind_refused(model, state, work, *example)) {
             continue;
         }
-        let mut looked_at = 0;
-        let bound =
-            |below: crate::index::Below<'_>| (below.lowest < priority).then_some(f64::from(below.lowest));
+        let mut candidates = Vec::new();
+        let bound = |below: Below<'_>| (below.lowest < priority).then_some(f64::from(below.lowest));
         let mut visit = |node| {
             candidates.push(node);
-            looked_at += 1;
-            if looked_at >= ENOUGH { Limit::Enough } else { Limit::Below(f64::INFINITY) }
+            if candidates.len() >= AT_MOST { Limit::Enough } else { Limit::Below(f64::INFINITY) }
         };
-        state.index.search(k, &bound, &mut visit, f64::INFINITY);
-    }
-    let lowest = |node: &u32| {
-        let on = state.on[*node as usize].iter();
-        on.map(|r| model.works[model.work_of(*r)].priority).min().unwrap_or(i32::MAX)
-    };
-    candidates.sort_by_key(|n| (lowest(n), *n));
-    candidates.truncate(ENOUGH as usize);
-    let mut best: Option<(Price, u32, Vec<Replica>)> = None;
-    for node in candidates {
-        let Some((price, victims)) = victims(model, state, work, replica, node, budgets) else { continue };
-        if best.as_ref().is_none_or(|(p, ..)| price < *p) {
-            best = Some((price, node, victims));
+        state.index.search(k as usize, &bound, &mut visit, f64::INFINITY);
+        for node in candidates {
+            looked_at += 1;
+            if let Some((price, victims)) = victims(model, state, work, replica, node, budgets)
+                && best.as_ref().is_none_or(|(p, ..)| price < *p)
+            {
+                best = Some((price, node, victims));
+            }
+            if (looked_at >= ENOUGH && best.is_some()) || looked_at >= AT_MOST {
+                break;
+            }
+        }
+        if (looked_at >= ENOUGH && best.is_some()) || looked_at >= AT_MOST {
+            break;
         }
     }
     let (_, node, victims) = best?;

@@ -14,15 +14,15 @@ const TIE: f64 = 1e-6;
 
 /// Cost of one resource's load: the square of its use, which is least in sum when all nodes are alike, and a steep linear
 /// charge for headroom used.
-fn column_load(cap: i64, safe: i64, free: i64) -> f64 {
-    let used = (cap - free) as f64 / cap as f64;
-    let beyond = (cap - free - safe) as f64 / cap as f64;
-    used * used + HEADROOM_WEIGHT * beyond.max(0.0)
+fn column_load(used: i64, safe: i64, inverse: f64) -> f64 {
+    let share = used as f64 * inverse;
+    let beyond = (used - safe) as f64 * inverse;
+    share * share + HEADROOM_WEIGHT * beyond.max(0.0)
 }
 
 fn balance_of(model: &Model<'_>, machine: &Machine, free: impl Fn(usize) -> i64) -> f64 {
-    let columns = machine.capacity.iter().zip(&machine.safe).enumerate().filter(|(_, (cap, _))| **cap > 0);
-    let sum: f64 = columns.map(|(c, (&cap, &safe))| column_load(cap, safe, free(c))).sum();
+    let load = |c: usize| column_load(machine.capacity[c] - free(c), machine.safe[c], machine.inverse[c]);
+    let sum: f64 = (0..machine.capacity.len()).map(load).sum();
     sum / machine.capacity.len().max(1) as f64 * model.reference_price
 }
 
@@ -99,9 +99,12 @@ pub(crate) fn adds(model: &Model<'_>, state: &State, work: u32, replica: u32, no
     let mut balance = 0.0;
     if s.balance > 0.0 {
         let free = state.free(node);
-        let request = |c: usize| w.requests.iter().find(|(k, _)| *k as usize == c).map_or(0, |(_, a)| *a);
-        balance =
-            balance_of(model, machine, |c| free[c] - request(c)) - balance_of(model, machine, |c| free[c]);
+        for &(c, amount) in &w.requests {
+            let c = c as usize;
+            let (used, safe, inverse) = (machine.capacity[c] - free[c], machine.safe[c], machine.inverse[c]);
+            balance += column_load(used + amount, safe, inverse) - column_load(used, safe, inverse);
+        }
+        balance *= model.reference_price / machine.capacity.len().max(1) as f64;
     }
     let home = state.home[replica as usize];
     Objective {
@@ -116,9 +119,7 @@ pub(crate) fn adds(model: &Model<'_>, state: &State, work: u32, replica: u32, no
 /// Between nodes that add the same, the one it fills most wins, so that large gaps stay large: the share left free, priced
 /// too low to decide anything else.
 pub(crate) fn tie(model: &Model<'_>, machine: &Machine, w: &Work, free: &[i64]) -> f64 {
-    let left = |&(c, amount): &(u32, i64)| {
-        (free[c as usize] - amount) as f64 / machine.capacity[c as usize].max(1) as f64
-    };
+    let left = |&(c, amount): &(u32, i64)| (free[c as usize] - amount) as f64 * machine.inverse[c as usize];
     TIE * model.reference_price * w.requests.iter().map(left).sum::<f64>()
 }
 
@@ -168,12 +169,14 @@ impl<'a> KindScore<'a> {
             if most < amount {
                 return None;
             }
-            let cap = self.machine.capacity[c];
-            if self.balance > 0.0 && cap > 0 {
-                let load = |free: i64| column_load(cap, self.machine.safe[c], free);
-                value += self.balance * (load(most - amount) - load(most));
+            let (m, inverse) = (self.machine, self.machine.inverse[c]);
+            if self.balance > 0.0 {
+                let used = m.capacity[c] - most;
+                let load =
+                    column_load(used + amount, m.safe[c], inverse) - column_load(used, m.safe[c], inverse);
+                value += self.balance * load;
             }
-            value += self.tie * (below.least[c].max(amount) - amount) as f64 / cap.max(1) as f64;
+            value += self.tie * (below.least[c].max(amount) - amount) as f64 * inverse;
         }
         if w.devices > 0 {
             let gpus = &below.most[self.columns..];

@@ -5,6 +5,7 @@ use foldhash::{HashMap, HashMapExt};
 
 use crate::compile::{Machine, Model, NO_DOMAIN};
 use crate::index::{Index, Leaf};
+use crate::problem::NodeState;
 
 /// "Nowhere".
 pub(crate) const NOWHERE: u32 = u32::MAX;
@@ -95,6 +96,8 @@ pub(crate) struct State {
     histograms: Vec<Vec<Histogram>>,
     running: Vec<u32>,
     pub index: Index,
+    /// By profile: kinds of open nodes that it admits.
+    pub admitted: Vec<Vec<u32>>,
     /// Machines launched from each offer.
     pub launched: Vec<u32>,
     next_domain: u32,
@@ -147,17 +150,18 @@ impl State {
             histograms: histograms.collect(),
             running: vec![0; model.works.len()],
             index: Index::new(width),
+            admitted: vec![Vec::new(); model.profiles()],
             launched: vec![0; model.offers.len()],
             next_domain: model.domains.len(),
         };
         for m in &model.machines {
-            state.add(m.clone());
+            state.add(model, m.clone());
         }
         state
     }
 
     /// Adds a node and returns its number.
-    fn add(&mut self, machine: Machine) -> u32 {
+    fn add(&mut self, model: &Model<'_>, machine: Machine) -> u32 {
         let n = self.machines.len() as u32;
         self.free.extend_from_slice(&machine.capacity);
         self.gpu_free.push(machine.gpus.iter().map(|g| g.milli).collect());
@@ -166,7 +170,12 @@ impl State {
             self.keys.insert((n, *k), 1);
         }
         let gpu_free = self.gpu_free.last().map_or(&[][..], |g| g);
-        self.index.add(&machine, &Leaf { free: &machine.capacity, gpu_free, used: false, lowest: i32::MAX });
+        let leaf = Leaf { free: &machine.capacity, gpu_free, used: false, lowest: i32::MAX };
+        if let Some(kind) = self.index.add(&machine, &leaf).filter(|_| machine.state == NodeState::Open) {
+            for profile in model.admitting(machine.class) {
+                self.admitted[profile].push(kind);
+            }
+        }
         self.machines.push(machine);
         n
     }
@@ -183,7 +192,7 @@ impl State {
         };
         machine.domains[0] = self.next_domain;
         self.next_domain += 1;
-        self.add(machine)
+        self.add(model, machine)
     }
 
     /// Drops launched machines from the end while they are empty. Their numbers are used again.
