@@ -1,1 +1,0 @@
-//! Chores: layer check, file lengths, OpenAPI.
