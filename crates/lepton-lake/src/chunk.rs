@@ -47,7 +47,6 @@ pub(crate) struct Chunk {
     bytes: Arc<[u8]>,
     pub first: i64,
     pub last: i64,
-    pub samples: u32,
 }
 
 impl ChunkWriter {
@@ -126,7 +125,6 @@ impl ChunkWriter {
             bytes: self.bytes.as_slice().into(),
             first: self.first,
             last: self.state.timestamp,
-            samples: self.samples,
         })
     }
 }
@@ -262,7 +260,7 @@ mod tests {
 
         #[test]
         fn damage_never_panics(bytes: Vec<u8>) {
-            Chunk { bytes: bytes.into(), first: 0, last: 0, samples: 0 }.decode(|_| ());
+            Chunk { bytes: bytes.into(), first: 0, last: 0 }.decode(|_| ());
         }
     }
 }

@@ -6,11 +6,9 @@ use std::thread::JoinHandle;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::block::catalog::{BlockMeta, Change};
-use crate::block::window_end;
 use crate::block::write::BlockWriter;
 use crate::config::millis;
 use crate::error::LakeError;
-use crate::head::Frozen;
 use crate::labels::Labels;
 use crate::lake::{Inner, State};
 
@@ -118,7 +116,7 @@ impl Inner {
         };
         let span = millis(self.config.block_span);
         let mut change = Change { log_floor: Some(log_floor), ..Change::default() };
-        for end in windows(&frozen, span) {
+        for end in frozen.span.windows.iter().copied() {
             if end <= catalog.raw_floor() {
                 continue;
             }
@@ -146,27 +144,4 @@ impl Inner {
         self.wal.release(log_floor)?;
         Ok(flushed)
     }
-}
-
-/// Ends of the windows that a frozen head has samples in, rising.
-fn windows(frozen: &Frozen, span: i64) -> Vec<i64> {
-    let mut ends = std::collections::BTreeSet::new();
-    for series in &frozen.series {
-        ends.extend(series.late.iter().map(|sample| window_end(sample.timestamp, span)));
-        for chunk in &series.chunks {
-            let (mut end, last) = (window_end(chunk.first, span), window_end(chunk.last, span));
-            if (last - end) / span > i64::from(chunk.samples) {
-                // A chunk with holes of many windows: its samples name fewer than its ends do.
-                chunk.decode(|sample| {
-                    ends.insert(window_end(sample.timestamp, span));
-                });
-                continue;
-            }
-            while end <= last {
-                ends.insert(end);
-                end += span;
-            }
-        }
-    }
-    ends.into_iter().collect()
 }

@@ -4,12 +4,13 @@
 //! duplicate and is dropped; the same instant with another value, or an instant before the newest, goes to a sorted
 //! side table (`late`) that wins when both are read. So the last write wins, and a request sent twice changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
 
 use crate::batch::{Entry, Sample, hash_key};
+use crate::block::window_end;
 use crate::chunk::{Chunk, ChunkWriter};
 use crate::error::Appended;
 use crate::labels::{METRIC_LABEL, NODE_LABEL, check_key, key_metric, key_node, key_pairs};
@@ -46,9 +47,43 @@ pub(crate) struct Head {
     postings: Postings,
     bytes: usize,
     samples: u64,
-    min: i64,
-    max: i64,
+    span: Span,
     accepted: Vec<Sample>,
+}
+
+/// Where in time a head has samples.
+#[derive(Debug, Clone)]
+pub(crate) struct Span {
+    pub min: i64,
+    pub max: i64,
+    /// Ends of the block windows it has samples in.
+    pub windows: BTreeSet<i64>,
+    width: i64,
+    /// The window of the last sample, open on the left.
+    current: (i64, i64),
+}
+
+impl Span {
+    fn new(width: i64) -> Self {
+        Self { min: i64::MAX, max: i64::MIN, windows: BTreeSet::new(), width, current: (0, 0) }
+    }
+
+    #[inline]
+    fn add(&mut self, time: i64) {
+        self.min = self.min.min(time);
+        self.max = self.max.max(time);
+        if time <= self.current.0 || time > self.current.1 {
+            let end = window_end(time, self.width);
+            self.current = (end.saturating_sub(self.width), end);
+            self.windows.insert(end);
+        }
+    }
+
+    /// Whether it may have samples after the first instant and up to the second.
+    pub fn touches(&self, after: i64, to: i64) -> bool {
+        after < to
+            && self.windows.range(after.saturating_add(1)..=window_end(to, self.width)).next().is_some()
+    }
 }
 
 /// One series' samples, shared with whoever reads them: chunks in order of time, and late samples, which win.
@@ -60,13 +95,12 @@ pub(crate) struct SeriesData {
 }
 
 /// A head that takes no more and waits to become blocks; sorted by key.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Frozen {
     pub series: Vec<SeriesData>,
     pub bytes: usize,
     pub samples: u64,
-    pub min: i64,
-    pub max: i64,
+    pub span: Span,
 }
 
 // What a series costs beside its key and samples: its slot, the allocations' headers, table and postings.
@@ -74,7 +108,8 @@ const SERIES_OVERHEAD: usize = std::mem::size_of::<Series>() + 96;
 const LATE_BYTES: usize = 40;
 
 impl Head {
-    pub fn new(hasher: Hasher) -> Self {
+    /// An empty head that keeps account of windows `width` milliseconds wide.
+    pub fn new(hasher: Hasher, width: i64) -> Self {
         Self {
             hasher,
             table: HashTable::new(),
@@ -82,8 +117,7 @@ impl Head {
             postings: Postings::default(),
             bytes: 0,
             samples: 0,
-            min: i64::MAX,
-            max: i64::MIN,
+            span: Span::new(width),
             accepted: Vec::new(),
         }
     }
@@ -100,9 +134,9 @@ impl Head {
         self.samples
     }
 
-    /// Oldest and newest instant held; `None` when empty.
-    pub fn span(&self) -> Option<(i64, i64)> {
-        (self.samples > 0).then_some((self.min, self.max))
+    /// Where in time it has samples; `None` when empty.
+    pub fn span(&self) -> Option<&Span> {
+        (self.samples > 0).then_some(&self.span)
     }
 
     /// Takes one series' samples and writes what it took to the log's frame.
@@ -131,8 +165,7 @@ impl Head {
             } else if sample.timestamp > bounds.newest {
                 outcome.too_new += 1;
             } else if series.take(*sample, &mut self.bytes) {
-                self.min = self.min.min(sample.timestamp);
-                self.max = self.max.max(sample.timestamp);
+                self.span.add(sample.timestamp);
                 self.accepted.push(*sample);
             } else {
                 outcome.duplicates += 1;
@@ -156,8 +189,7 @@ impl Head {
         let Some(series) = self.series.get_mut(id as usize) else { return };
         for sample in samples {
             if series.take(*sample, &mut self.bytes) {
-                self.min = self.min.min(sample.timestamp);
-                self.max = self.max.max(sample.timestamp);
+                self.span.add(sample.timestamp);
                 self.samples += 1;
             }
         }
@@ -200,7 +232,7 @@ impl Head {
 
     /// The matching series with a copy of their samples, sorted by key.
     pub fn read(&self, selection: &Selection) -> Vec<SeriesData> {
-        if self.span().is_none_or(|(min, max)| !selection.overlaps(min, max)) {
+        if self.span().is_none_or(|span| !selection.overlaps(span.min, span.max)) {
             return Vec::new();
         }
         let mut found: Vec<_> = self
@@ -226,9 +258,9 @@ impl Head {
     /// Empties the head into a [`Frozen`], keeping the newest sample of every series that was written to, as long as
     /// that takes no more than `carry` bytes.
     pub fn freeze(&mut self, carry: usize) -> Frozen {
-        let next = Self::new(self.hasher.clone());
+        let next = Self::new(self.hasher.clone(), self.span.width);
         let old = std::mem::replace(self, next);
-        let (bytes, samples, min, max) = (old.bytes, old.samples, old.min, old.max);
+        let (bytes, samples, span) = (old.bytes, old.samples, old.span);
         let mut frozen = Vec::with_capacity(old.series.len());
         for series in old.series {
             let newest = series.newest();
@@ -244,7 +276,7 @@ impl Head {
             frozen.push(SeriesData { key: series.key, chunks, late });
         }
         frozen.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        Frozen { series: frozen, bytes, samples, min, max }
+        Frozen { series: frozen, bytes, samples, span }
     }
 }
 
@@ -323,7 +355,7 @@ impl Series {
 impl Frozen {
     /// The matching series; their chunks are shared, not copied.
     pub fn read(&self, selection: &Selection) -> Vec<SeriesData> {
-        if self.samples == 0 || !selection.overlaps(self.min, self.max) {
+        if self.samples == 0 || !selection.overlaps(self.span.min, self.span.max) {
             return Vec::new();
         }
         self.series.iter().filter(|series| selection.accepts_key(&series.key)).cloned().collect()

@@ -135,7 +135,7 @@ impl Lake {
         let mut recovery = Recovery::default();
         let catalog = Catalog::open(&block_dir, &mut recovery.orphans)?;
         let hasher = foldhash::fast::FixedState::with_seed(random_seed());
-        let mut head = Head::new(hasher.clone());
+        let mut head = Head::new(hasher.clone(), millis(config.block_span));
         let mut segment = catalog.log_floor();
         for (number, path) in segments(&log_dir)? {
             if number < catalog.log_floor() {

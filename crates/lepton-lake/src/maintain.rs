@@ -60,12 +60,12 @@ impl Inner {
         let held = self.maintenance.lock();
         let mut report = MaintainReport::default();
         let settled = now.saturating_sub(millis(self.config.late_grace));
-        let (span, leftover) = {
+        let due = {
             let state = self.state.lock();
-            (state.head.span(), state.frozen.is_some())
+            let oldest = state.head.span().and_then(|span| span.windows.first());
+            state.frozen.is_some() || oldest.is_some_and(|end| *end <= settled)
         };
-        let ended = span.is_some_and(|(min, _)| window_end(min, millis(self.config.block_span)) <= settled);
-        if ended || leftover {
+        if due {
             let flushed = self.flush(&held)?;
             report.flushed_samples += flushed.samples;
             report.flushed_blocks += flushed.blocks;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::block::TIER_COLUMNS;
-use crate::block::catalog::{Block, Catalog};
+use crate::block::catalog::{Block, BlockMeta};
 use crate::block::read::BlockCursor;
 use crate::error::LakeError;
 use crate::lake::Inner;
@@ -65,8 +65,19 @@ impl Inner {
             from: stretch.after.saturating_add(1),
             to: stretch.to,
         };
-        let catalog = Arc::clone(&self.state.lock().catalog);
-        let (tiers, raw) = split(&catalog, query.function, grid, whole);
+        let (catalog, current) = {
+            let state = self.state.lock();
+            let in_memory = |meta: &BlockMeta| {
+                let spans = state.frozen.iter().map(|frozen| &frozen.span).chain(state.head.span());
+                spans.into_iter().any(|span| span.touches(meta.start, meta.end))
+            };
+            // Late samples that are still in memory are not in any tier yet.
+            let blocks = state.catalog.blocks().iter().filter(|block| !block.meta.is_raw());
+            let current =
+                blocks.filter(|block| state.catalog.is_current(&block.meta) && !in_memory(&block.meta));
+            (Arc::clone(&state.catalog), current.cloned().collect::<Vec<_>>())
+        };
+        let (tiers, raw) = split(&current, catalog.raw_floor(), query.function, grid, whole);
         let columns: Vec<_> = (0..TIER_COLUMNS.len()).collect();
         let mut parts = Vec::new();
         let mut coarsest = 0;
@@ -99,7 +110,8 @@ impl Inner {
 
 /// Tier blocks with the stretch each serves, and the stretches left to raw samples.
 fn split(
-    catalog: &Catalog,
+    current: &[Arc<Block>],
+    raw_floor: i64,
     function: Function,
     grid: &Grid,
     whole: Stretch,
@@ -109,11 +121,6 @@ fn split(
     if matches!(function, Function::Quantile(_)) {
         return (taken, open);
     }
-    let current: Vec<_> = catalog
-        .blocks()
-        .iter()
-        .filter(|block| !block.meta.is_raw() && catalog.is_current(&block.meta))
-        .collect();
     let mut resolutions: Vec<_> = current.iter().map(|block| block.meta.resolution).collect();
     resolutions.sort_unstable();
     resolutions.dedup();
@@ -144,7 +151,7 @@ fn split(
     }
     // Raw samples serve what is left, but up to the floor they are gone.
     for resolution in resolutions.iter().copied().filter(|resolution| !fits(*resolution)) {
-        take(&mut open, resolution, catalog.raw_floor());
+        take(&mut open, resolution, raw_floor);
     }
     open.sort_unstable();
     (taken, open)
