@@ -19,21 +19,28 @@ mod own;
 pub mod pairs;
 mod pressure;
 mod processes;
+mod pulse;
 mod sensors;
 mod service;
+mod shipping;
 mod tcp;
 mod text;
 mod ticker;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lepton_model::Facts;
+
 pub use cgroups::Layout;
-pub use service::UsageSource;
+pub use pulse::Pulse;
+pub use service::Usage;
 pub use ticker::{Step, Ticker};
 
 use crate::series::SeriesTable;
+use crate::ship::ShipCounters;
 
 /// Cores beyond this many are left out.
 const MAX_CPUS: usize = 256;
@@ -99,17 +106,20 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// Every source of the machine at `roots`, and of its services if `usage` is given; at most `max_series` series.
+    /// Every source of the machine at `roots`, of its services, and of the agent's own shipping to `targets`; at most
+    /// `max_series` series.
     pub fn new(
         roots: &Roots,
-        facts: lepton_model::Facts,
+        facts: Facts,
         max_series: usize,
-        usage: Option<std::sync::Arc<dyn UsageSource>>,
+        usage: Option<Usage>,
+        targets: Vec<(String, Arc<ShipCounters>)>,
     ) -> Self {
         let Roots { proc, sys, root } = roots;
         let mut sources: Vec<Box<dyn Source>> = vec![
             Box::new(own::Info::new(facts)),
             Box::new(own::Own::new()),
+            Box::new(shipping::Shipping::new(targets)),
             Box::new(cpu::Cpu::new(proc)),
             Box::new(load::Words::load(proc)),
             Box::new(load::Words::uptime(proc)),

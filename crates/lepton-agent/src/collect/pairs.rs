@@ -73,19 +73,19 @@ impl Pairs {
         Self::new("snmp6", proc.join("net/snmp6"), 160, parse_snmp6, define_netstat)
     }
 
-    /// `/proc/buddyinfo` → `node_buddyinfo_blocks{node,zone,size}`
+    /// `/proc/buddyinfo` → `node_buddyinfo_blocks{numa_node,zone,size}`
     pub fn buddyinfo(proc: &std::path::Path) -> Self {
         Self::new("buddyinfo", proc.join("buddyinfo"), 256, parse_buddyinfo, |table, zone, size| {
             let (node, zone) = zone.split_once(' ').unwrap_or_default();
-            table.gauge("node_buddyinfo_blocks", &[("node", node), ("zone", zone), ("size", size)])
+            table.gauge("node_buddyinfo_blocks", &[("numa_node", node), ("zone", zone), ("size", size)])
         })
     }
 
-    /// `/proc/zoneinfo` → `node_zoneinfo_*{node,zone}`, the lines of each zone
+    /// `/proc/zoneinfo` → `node_zoneinfo_*{numa_node,zone}`, the lines of each zone (not `node`: that label names the machine)
     pub fn zoneinfo(proc: &std::path::Path) -> Self {
         Self::new("zoneinfo", proc.join("zoneinfo"), 320, parse_zoneinfo, |table, zone, key| {
             let (node, zone) = zone.split_once(' ').unwrap_or_default();
-            let labels = [("node", node), ("zone", zone)];
+            let labels = [("numa_node", node), ("zone", zone)];
             let counts = key.starts_with("numa_");
             table.define_as(level_or_count(!counts), &format!("node_zoneinfo_{key}"), &labels)
         })

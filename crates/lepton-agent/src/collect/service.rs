@@ -5,54 +5,24 @@ use std::sync::Arc;
 
 use super::{Sampling, Source};
 use crate::series::Rows;
+use crate::supervise::ReplicaUsage;
 
 /// Replicas beyond this many are left out of the series; they are supervised all the same.
 const MAX_REPLICAS: usize = 256;
 
-/// One check of one replica.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CheckUsage {
-    /// The check's name.
-    pub name: String,
-    /// Whether it passes, after its thresholds.
-    pub up: bool,
-    /// How long its last probe took, in seconds.
-    pub seconds: Option<f64>,
-}
-
-/// One replica.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ReplicaUsage {
-    /// Which.
-    pub replica: lepton_model::ReplicaName,
-    /// Processor seconds since it was placed; absent when its process does not run.
-    pub cpu_seconds: Option<f64>,
-    /// Bytes in memory; absent when its process does not run.
-    pub memory_bytes: Option<f64>,
-    /// Whether it runs and is healthy.
-    pub up: bool,
-    /// Restarts since it was placed.
-    pub restarts: u32,
-    /// Its checks.
-    pub checks: Vec<CheckUsage>,
-}
-
-/// Who knows what the replicas use.
-pub trait UsageSource: Send + Sync {
-    /// All of them, now. Called from the collector's thread once a tick; must not wait.
-    fn usage(&self) -> Vec<ReplicaUsage>;
-}
+/// Asks who supervises what the replicas use, all of them. Called from the collector's thread once a tick; must not wait.
+pub type Usage = Arc<dyn Fn() -> Vec<ReplicaUsage> + Send + Sync>;
 
 /// `lepton_service_*{project,service,replica}` and `lepton_check_*{…,check}`
 pub struct Services {
-    usage: Arc<dyn UsageSource>,
+    usage: Usage,
     replicas: Rows<4>,
     checks: Rows<2>,
 }
 
 impl Services {
     /// Asks `usage` at every tick.
-    pub fn new(usage: Arc<dyn UsageSource>) -> Self {
+    pub fn new(usage: Usage) -> Self {
         Self { usage, replicas: Rows::new(MAX_REPLICAS), checks: Rows::new(MAX_REPLICAS * 2) }
     }
 }
@@ -66,7 +36,7 @@ impl Source for Services {
         let table = &mut *cx.table;
         self.replicas.begin();
         self.checks.begin();
-        for usage in self.usage.usage() {
+        for usage in (self.usage)() {
             let (name, ordinal) = (usage.replica.to_string(), usage.replica.ordinal.to_string());
             let labels = [
                 ("project", usage.replica.project.as_str()),
@@ -81,11 +51,8 @@ impl Source for Services {
                     table.counter("lepton_service_restarts_total", &labels),
                 ]
             });
-            for (slot, value) in [(cpu, usage.cpu_seconds), (memory, usage.memory_bytes)] {
-                if let Some(value) = value {
-                    table.set(slot, value);
-                }
-            }
+            table.set(cpu, usage.cpu.as_secs_f64());
+            table.set(memory, usage.memory as f64);
             table.set(up, f64::from(u8::from(usage.up)));
             table.set(restarts, f64::from(usage.restarts));
             for check in usage.checks {
@@ -95,13 +62,41 @@ impl Source for Services {
                     ["lepton_check_up", "lepton_check_duration_seconds"].map(|name| table.gauge(name, &labels))
                 });
                 table.set(up, f64::from(u8::from(check.up)));
-                if let Some(value) = check.seconds {
-                    table.set(seconds, value);
-                }
+                table.set(seconds, check.took.as_secs_f64());
             }
         }
         self.replicas.finish(table);
         self.checks.finish(table);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::supervise::CheckUsage;
+    use lepton_model::{Key, Kind, Name, ReplicaName};
+    use std::time::Duration;
+
+    #[test]
+    fn each_replica_and_check_is_a_few_series() {
+        let name = |text: &str| Name::new(text).unwrap();
+        let replica =
+            ReplicaName { kind: Kind::Service, project: Key::default_project(), name: name("shop"), ordinal: 1 };
+        let usage = ReplicaUsage {
+            replica,
+            up: true,
+            restarts: 2,
+            cpu: Duration::from_millis(1_500),
+            memory: 4096,
+            checks: vec![CheckUsage { name: name("http"), up: false, took: Duration::from_millis(20) }],
+        };
+        let mut services = Services::new(Arc::new(move || vec![usage.clone()]));
+        let mut table = crate::series::SeriesTable::new(10);
+        services.sample(&mut Sampling { table: &mut table, buffer: &mut Vec::new() }).unwrap();
+        assert_eq!(table.values(), [1.5, 4096.0, 1.0, 2.0, 0.0, 0.02]);
+        let labels: Vec<_> = table.texts().iter().flatten().last().unwrap().labels().collect();
+        assert_eq!(labels, [("check", "http"), ("project", "default"), ("replica", "1"), ("service", "shop")]);
     }
 }
