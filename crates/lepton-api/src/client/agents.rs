@@ -51,7 +51,11 @@ impl Client {
     ///
     /// # Errors
     /// What every request may meet.
-    pub async fn post_agent_events(&self, node: &Name, input: &EventsInput) -> Result<EventsReport, ClientError> {
+    pub async fn post_agent_events(
+        &self,
+        node: &Name,
+        input: &EventsInput,
+    ) -> Result<EventsReport, ClientError> {
         self.post(&format!("/v1/agents/{node}/events"), input).await
     }
 }

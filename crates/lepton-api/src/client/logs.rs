@@ -10,7 +10,7 @@ use super::{Client, ClientError};
 /// What to read of a service's output.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct LogQuery {
-    /// Which replica; the first when absent.
+    /// Which replica; all when absent, each line then begins with its replica's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replica: Option<u32>,
     /// Lines from the end to begin with.
@@ -38,11 +38,16 @@ impl LogStream {
 }
 
 impl Client {
-    /// Reads the output of one replica of a service or job.
+    /// Reads the output of a service's or job's replicas.
     ///
     /// # Errors
     /// 404 when there is no such service or replica, 503 when its agent does not answer.
-    pub async fn logs(&self, project: &Name, service: &Name, query: &LogQuery) -> Result<LogStream, ClientError> {
+    pub async fn logs(
+        &self,
+        project: &Name,
+        service: &Name,
+        query: &LogQuery,
+    ) -> Result<LogStream, ClientError> {
         let request = self.request(Method::GET, &format!("/v1/logs/{project}/{service}"))?.query(query);
         let response = self.send(request).await?;
         Ok(LogStream { client: self.clone(), response })

@@ -11,7 +11,12 @@ impl Client {
     ///
     /// # Errors
     /// 404 when it does not exist, 409 when it is acknowledged or resolved already.
-    pub async fn acknowledge(&self, project: &Name, name: &Name, note: String) -> Result<AnyObject, ClientError> {
+    pub async fn acknowledge(
+        &self,
+        project: &Name,
+        name: &Name,
+        note: String,
+    ) -> Result<AnyObject, ClientError> {
         self.post(&format!("/v1/incidents/{project}/{name}/acknowledge"), &IncidentInput { note }).await
     }
 

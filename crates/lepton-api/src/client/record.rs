@@ -64,7 +64,12 @@ impl Client {
     ///
     /// # Errors
     /// 404 when it does not exist.
-    pub async fn explain(&self, kind: Kind, name: &Name, project: Option<&Name>) -> Result<ExplainReport, ClientError> {
+    pub async fn explain(
+        &self,
+        kind: Kind,
+        name: &Name,
+        project: Option<&Name>,
+    ) -> Result<ExplainReport, ClientError> {
         let query: Vec<_> = project.map(|project| ("project", project)).into_iter().collect();
         self.get(&format!("/v1/explain/{kind}/{name}"), &query).await
     }

@@ -50,7 +50,8 @@ impl Watch {
                 return Ok(Some(message));
             }
             let chunk = tokio::time::timeout(SILENCE, self.response.chunk()).await;
-            let chunk = chunk.map_err(|_| ClientError::TimedOut { server: self.client.server().to_owned() })?;
+            let chunk =
+                chunk.map_err(|_| ClientError::TimedOut { server: self.client.server().to_owned() })?;
             let chunk = chunk.map_err(|error| self.client.failed(&error))?;
             let Some(chunk) = chunk else { return Ok(None) };
             for event in self.reader.feed(&chunk).map_err(|why| self.client.protocol(why))? {
