@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 venv="${XDG_CACHE_HOME:-$HOME/.cache}/lepton/venv"
 bin="${CARGO_TARGET_DIR:-target}/debug"
 data="$(mktemp -d)"
-"$bin/lepton" dev --data "$data" --listen 127.0.0.1:0 >"$data/log" 2>&1 &
+"$bin/lepton" dev --data "$data" --port 0 >"$data/log" 2>&1 &
 server=$!
 trap 'kill "$server" 2>/dev/null; wait "$server" 2>/dev/null; rm -rf "$data"' EXIT
 for _ in $(seq 100); do

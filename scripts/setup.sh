@@ -38,7 +38,7 @@ build() {
 
 tests() {
   build
-  install iproute2 procps curl
+  install iproute2 procps curl util-linux libfaketime
   # Peers: other people's software that ours is compared with.
   install prometheus victoria-metrics
   install python3 python3-venv

@@ -26,6 +26,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("lepton", Floor::App),
     ("lepton-shop", Floor::Dev),
     ("lepton-bench", Floor::Dev),
+    ("lepton-e2e", Floor::Dev),
     ("xtask", Floor::Dev),
 ];
 
