@@ -38,8 +38,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lepton_model::{AssignedReplica, AssignmentSpec, Name, PlanId, ReplicaName, ReplicaReport, RunKind};
 use lepton_model::TimelineEntry;
+use lepton_model::{AssignedReplica, AssignmentSpec, Name, PlanId, ReplicaName, ReplicaReport, RunKind};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -126,6 +126,8 @@ struct Task {
     handle: JoinHandle<()>,
 }
 
+/// How long taking stock may take; what has to be killed meanwhile can be slow to die.
+const STOCK: Duration = Duration::from_secs(10);
 /// How often logs are looked at for rotation.
 const LOG_LOOK: Duration = Duration::from_secs(2);
 /// How often the folders of replicas that left are looked at.
@@ -171,7 +173,12 @@ impl Supervisor {
         }
         shared.spread(&mut book);
         book.housekeeping = Some(tokio::spawn(Arc::clone(&shared).keep_house()));
+        let names: Vec<ReplicaName> = book.tasks.keys().cloned().collect();
         drop(book);
+        // Before stock is taken, a report would look as if nothing ran here.
+        if tokio::time::timeout(STOCK, shared.board.all(&names)).await.is_err() {
+            tracing::warn!("some replicas are not looked at yet: their former processes do not die");
+        }
         Ok(Self { shared })
     }
 
@@ -246,7 +253,7 @@ impl Supervisor {
             if keep_running {
                 task.handle.abort();
             } else {
-                task.wanted.send_modify(|wanted| wanted.close());
+                task.wanted.send_modify(Wanted::close);
             }
         }
         for task in tasks.into_values() {
@@ -280,12 +287,12 @@ impl Shared {
         book.tasks.entry(name.clone()).or_insert_with(|| {
             let (wanted, receiver) = watch::channel(Wanted::default());
             let shared = Arc::clone(self);
-            let handle = tokio::spawn(async move {
-                match Replica::new(shared, name.clone(), receiver) {
-                    Ok(replica) => Box::pin(replica.run()).await,
-                    Err(error) => tracing::error!(replica = %name, %error, "it cannot be supervised"),
-                }
-            });
+            let handle = match Replica::new(shared, name.clone(), receiver) {
+                Ok(replica) => tokio::spawn(Box::pin(replica.run())),
+                Err(error) => tokio::spawn(async move {
+                    tracing::error!(replica = %name, %error, "it cannot be supervised");
+                }),
+            };
             Task { wanted, handle }
         })
     }

@@ -25,7 +25,8 @@ pub(super) async fn get(address: SocketAddr, probe: &HttpProbe) -> Result<String
     for (name, value) in &probe.headers {
         request = request.header(name, value);
     }
-    let request = request.body(Empty::<Bytes>::new()).map_err(|e| format!("the request is malformed: {e}"))?;
+    let request =
+        request.body(Empty::<Bytes>::new()).map_err(|e| format!("the request is malformed: {e}"))?;
     let exchange = async {
         let response = sender.send_request(request).await.map_err(chain)?;
         let status = response.status();

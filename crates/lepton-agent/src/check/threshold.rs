@@ -104,11 +104,9 @@ impl Health {
         self.checks = checks
             .into_iter()
             .map(|(new, before)| match before.and_then(|at| old.get(at)) {
-                Some(before) => Threshold {
-                    failures: new.failures,
-                    successes: new.successes,
-                    ..before.clone()
-                },
+                Some(before) => {
+                    Threshold { failures: new.failures, successes: new.successes, ..before.clone() }
+                }
                 None => new,
             })
             .collect();
@@ -147,7 +145,7 @@ mod tests {
         check(3, 1, "+---", "hhhu");
         check(3, 1, "+--+--+", "hhhhhhh");
         check(1, 2, "+++-+++", "shhuuhh");
-        check(2, 3, "++-+++--", "sssssshu");
+        check(2, 3, "++-+++--", "ssssuhhu");
     }
 
     #[test]

@@ -45,9 +45,8 @@ async fn send(
     to: &mpsc::Sender<io::Result<Bytes>>,
 ) -> io::Result<()> {
     let found = Arc::clone(log);
-    let Start { rotated, mut position } = tokio::task::spawn_blocking(move || found.last_lines(tail))
-        .await
-        .map_err(io::Error::other)??;
+    let Start { rotated, mut position } =
+        tokio::task::spawn_blocking(move || found.last_lines(tail)).await.map_err(io::Error::other)??;
     for (file, mut offset) in rotated {
         loop {
             let mut bytes = vec![0; PIECE];

@@ -112,7 +112,7 @@ pub(crate) struct Ladder {
     rungs: Vec<Rung>,
     uses: Vec<VecDeque<Duration>>,
     at: At,
-    /// Noted already that this rung waits for nothing more.
+    /// Decided already, and to be done first.
     pending: VecDeque<Do>,
 }
 
@@ -259,7 +259,9 @@ impl Ladder {
         let within = Period::from_millis(millis(verifying.until.saturating_sub(verifying.since)));
         let (reason, undo) = match (heard, healthy) {
             (false, _) => (format!("the server has been out of reach for {within} since"), true),
-            (true, false) => (format!("still not healthy after {within}"), verifying.command == Command::None),
+            (true, false) => {
+                (format!("still not healthy after {within}"), verifying.command == Command::None)
+            }
             (true, true) => ("healthy, but not proven".to_owned(), false),
         };
         let reason = format!("{}: {reason}", name(rung));
@@ -298,7 +300,7 @@ impl Ladder {
             // An answer to a question that was not asked changes nothing.
             At::Ready(_) | At::Top(_) | At::Verifying(_) => None,
         };
-        // After what the transition itself has queued it would read out of order, so it goes first.
+        // What has happened is written down before what the transition has queued is done.
         if let Some(next) = next {
             self.pending.push_front(next);
         }
@@ -402,3 +404,6 @@ fn name(rung: &Rung) -> String {
 fn millis(length: Duration) -> u64 {
     u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,6 +77,15 @@ impl Board {
         self.changes.send_modify(|version| *version = version.wrapping_add(1));
     }
 
+    /// Waits until every one of these has posted.
+    pub(super) async fn all(&self, names: &[ReplicaName]) {
+        let mut changes = self.changes();
+        while !names.iter().all(|name| self.knows(name)) {
+            // Never closed: the sender is here.
+            let _ = changes.changed().await;
+        }
+    }
+
     pub(super) fn knows(&self, name: &ReplicaName) -> bool {
         self.postings.lock().contains_key(name)
     }

@@ -29,6 +29,13 @@ pub(crate) fn environment(
             env.insert(name.to_owned(), value);
         }
     }
+    if let Some(beside) = beside_agent()
+        && let Some(path) = env.get_mut("PATH")
+    {
+        // Last, so that it hides nothing: a program that came with Lepton is found without installing it.
+        path.push(':');
+        path.push_str(&beside);
+    }
     match user {
         Some(user) => {
             env.insert("HOME".to_owned(), user.home.clone());
@@ -61,4 +68,10 @@ pub(crate) fn environment(
         env.insert(RUN.to_owned(), run.to_string());
     }
     env
+}
+
+/// The folder of the agent's own program.
+fn beside_agent() -> Option<String> {
+    let program = std::env::current_exe().ok()?;
+    program.parent()?.to_str().map(str::to_owned)
 }

@@ -91,7 +91,8 @@ impl Process {
         if !self.child {
             return super::exit_info::of(self.fd()).await;
         }
-        match rustix::process::waitid(WaitId::PidFd(self.fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
+        match rustix::process::waitid(WaitId::PidFd(self.fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG)
+        {
             Ok(Some(status)) => Ended { code: status.exit_status(), signal: status.terminating_signal() },
             // Somebody else in this program has waited for it.
             Ok(None) | Err(_) => Ended::default(),

@@ -82,8 +82,8 @@ mod tests {
     #[test]
     fn stat_lines_are_parsed() {
         let check = |text: &str, expect: Option<(i32, char, u64, u64, u64)>| {
-            let found = Stat::parse(text)
-                .map(|s| (s.pid, s.state, s.cpu_ticks, s.start_ticks, s.resident_pages));
+            let found =
+                Stat::parse(text).map(|s| (s.pid, s.state, s.cpu_ticks, s.start_ticks, s.resident_pages));
             assert_eq!(found, expect, "{text:?}");
         };
         let line = "1234 (tmux: server) S 1 1234 1234 0 -1 4194368 3160 9 0 0 95 120 3 4 20 0 1 0 29731 8658944 1087 18446744073709551615";

@@ -79,6 +79,8 @@ pub(super) struct Replica {
     ladder: Ladder,
     /// A runbook's command that runs.
     hands: Option<Hand>,
+    /// Sees to a network reset that an earlier agent left unverified.
+    settling: Option<JoinHandle<()>>,
     /// Held from a runbook's check to its verification.
     turn: Option<OwnedMutexGuard<Uses>>,
     /// Why it waits or does not run.
@@ -91,7 +93,9 @@ type Hand = JoinHandle<(Report, Option<OwnedMutexGuard<Uses>>)>;
 
 enum Stage {
     /// No process. Started at this time, if it is to be.
-    Down { until: Option<Duration> },
+    Down {
+        until: Option<Duration>,
+    },
     /// Being stopped.
     Stopping(Box<Up>),
     Up(Box<Up>),
@@ -119,6 +123,8 @@ enum Event {
     Ended,
     Probed(usize, Probed),
     Hand(Report, Option<OwnedMutexGuard<Uses>>),
+    /// An earlier agent's network reset is verified or undone.
+    Settled,
     /// The supervisor is gone.
     Abandoned,
 }
@@ -152,7 +158,7 @@ impl Replica {
         record.removed_at = None;
         let log = Arc::new(LogFile::open(dir.log()).map_err(|e| dir.error(e))?);
         let contact = shared.contact.clone();
-        Ok(Self {
+        let replica = Self {
             shared,
             name,
             dir,
@@ -164,15 +170,22 @@ impl Replica {
             again: false,
             ladder: Ladder::new(Vec::new()),
             hands: None,
+            settling: None,
             turn: None,
             message: String::new(),
             notes: Vec::new(),
-        })
+        };
+        if replica.dir.identity(replica.shared.state.boot_id()).is_none() {
+            replica.post();
+        }
+        Ok(replica)
     }
 
     /// Runs until the replica has left this node, or the supervisor ends.
     pub(super) async fn run(mut self) {
         self.adopt().await;
+        self.post();
+        self.settle_reset();
         loop {
             loop {
                 let wanted = self.wanted.borrow_and_update().clone();
@@ -194,6 +207,11 @@ impl Replica {
                     let seen = self.seen();
                     self.ladder.report(report, &seen);
                 }
+                Event::Settled => {
+                    self.settling = None;
+                    self.record.unverified = None;
+                    self.store().await;
+                }
                 Event::Abandoned => return,
             }
         }
@@ -212,7 +230,7 @@ impl Replica {
                     self.stop("it is not assigned to this node any more", None, wanted.plan).await;
                     return Flow::Again;
                 }
-                if self.hands.is_some() {
+                if self.hands.is_some() || self.settling.is_some() {
                     // A runbook's command is not cut off midway.
                     return Flow::Wait;
                 }
@@ -237,7 +255,8 @@ impl Replica {
             return Flow::Wait;
         }
         let changed = self.record.started_from.as_ref().is_some_and(|old| !same_process(old, assigned));
-        let anew = self.record.started_from.as_ref().is_some_and(|old| old.incarnation != assigned.incarnation);
+        let anew =
+            self.record.started_from.as_ref().is_some_and(|old| old.incarnation != assigned.incarnation);
         if self.is_up() {
             if changed || self.record.started_from.is_none() {
                 self.stop("its specification changed", None, plan).await;
@@ -277,7 +296,9 @@ impl Replica {
     /// Why it may not run for now, and how soon it must be down: a replica that must never run twice stops before its node's lease
     /// runs out.
     fn fence(&self, assigned: &AssignedReplica) -> Option<(String, Duration)> {
-        let RunKind::Service { partition: PartitionPolicy::Stop, .. } = assigned.spec.run else { return None };
+        let RunKind::Service { partition: PartitionPolicy::Stop, .. } = assigned.spec.run else {
+            return None;
+        };
         let contact = *self.contact.borrow();
         let now = self.now();
         if contact.is_fresh(now) {
@@ -328,6 +349,12 @@ impl Replica {
                 None => std::future::pending().await,
             }
         };
+        let settled = async {
+            match &mut self.settling {
+                Some(settling) => settling.await,
+                None => std::future::pending().await,
+            }
+        };
         let (ended, probed) = match &mut self.stage {
             Stage::Up(up) | Stage::Stopping(up) => {
                 let Up { crew, probes, .. } = up.as_mut();
@@ -344,6 +371,7 @@ impl Replica {
                 Ok((report, turn)) => Event::Hand(report, turn),
                 Err(error) => Event::Hand(Report::Failed(format!("it broke off: {error}")), None),
             },
+            _ = settled => Event::Settled,
             // The link's end is the agent's end, which the other channel tells.
             Ok(()) = self.contact.changed() => Event::Look,
             () = timer => Event::Look,

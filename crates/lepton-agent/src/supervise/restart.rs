@@ -63,11 +63,8 @@ impl Restarts {
             self.recent.pop_front();
         }
         self.looping = self.recent.len() == most;
-        let after = if self.looping {
-            policy.backoff.max.duration()
-        } else {
-            policy.backoff.wait(self.series)
-        };
+        let after =
+            if self.looping { policy.backoff.max.duration() } else { policy.backoff.wait(self.series) };
         Next::Start { after, looping: self.looping }
     }
 

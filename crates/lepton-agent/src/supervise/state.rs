@@ -311,8 +311,7 @@ fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), StateError> {
     let new = path.with_extension("new");
     let replace = || {
         let bytes = serde_json::to_vec(value)?;
-        let mut file =
-            OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+        let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
         file.write_all(&bytes)?;
         file.sync_data()?;
         fs::rename(&new, path)?;

@@ -1,6 +1,8 @@
 //! Taking up what an earlier agent left: its process, or the news that it has ended meanwhile.
 
-use lepton_model::{Act, CommandStep, Outcome};
+use std::sync::Arc;
+
+use lepton_model::{Act, Outcome};
 
 use super::{Replica, Stage};
 use crate::cgroup::Group;
@@ -9,14 +11,11 @@ use crate::supervise::crew::{Crew, Rest};
 use crate::supervise::process::{Ended, Process};
 use crate::supervise::procfs::Stat;
 use crate::supervise::restart::Ending;
-use crate::supervise::state::Identity;
+use crate::supervise::state::{Identity, Unverified};
 
 impl Replica {
     /// Looks for the process on record.
     pub(super) async fn adopt(&mut self) {
-        if let Some(unverified) = self.record.unverified.take() {
-            self.settle(unverified.runbook, unverified.rollback).await;
-        }
         let Some(identity) = self.dir.identity(self.shared.state.boot_id()) else { return };
         if self.record.ended == Some(identity.cookie) {
             return;
@@ -38,7 +37,8 @@ impl Replica {
         if rest.group.exists() && !rest.group.pids().contains(&identity.pid) {
             rest.group = Group::default();
         }
-        let reason = format!("process {}, started {}, runs on under a new agent", identity.pid, identity.started_at);
+        let reason =
+            format!("process {}, started {}, runs on under a new agent", identity.pid, identity.started_at);
         self.write(None, Act::Adopt, Outcome::Ok, reason);
         let crew = Crew { leader, rest };
         // The kernel counts from boot, as the monotonic clock does.
@@ -69,25 +69,29 @@ impl Replica {
 
     /// An agent before this one reset the network and ended before it could see whether the server was still in reach: now
     /// that is waited for, and without an answer within the lease the reset is undone.
-    async fn settle(&mut self, runbook: String, rollback: CommandStep) {
-        let turn = self.shared.uses.clone().lock_owned().await;
-        let lease = self.contact.borrow().lease;
-        let answered = self.contact.wait_for(|contact| contact.answered.is_some());
-        let heard = tokio::time::timeout(lease, answered).await.is_ok_and(|contact| contact.is_ok());
-        let label = format!("reset_network {runbook}");
-        if heard {
-            self.write(None, Act::RepairVerify, Outcome::Ok, format!("{label}: the server is in reach"));
-        } else {
-            let reason = format!("{label}: the server has been out of reach since the agent's restart");
-            self.write(None, Act::RepairVerify, Outcome::Failed, reason);
-            let (outcome, what) = match self.hands_for(&runbook).perform(Some(rollback)).await {
-                Report::Done(what) => (Outcome::Ok, what),
-                Report::Refused(what) | Report::Failed(what) | Report::Elsewhere(what) => (Outcome::Failed, what),
+    pub(super) fn settle_reset(&mut self) {
+        let Some(Unverified { runbook, rollback }) = self.record.unverified.clone() else { return };
+        let (shared, name, mut contact) = (Arc::clone(&self.shared), self.name.clone(), self.contact.clone());
+        let hands = self.hands_for(&runbook);
+        self.settling = Some(tokio::spawn(async move {
+            let _turn = Arc::clone(&shared.uses).lock_owned().await;
+            let write = |act, outcome, what: &str| {
+                shared.journal.write(&name, None, act, outcome, format!("reset_network {runbook}: {what}"));
             };
-            self.write(None, Act::RepairRollback, outcome, format!("{label}: {what}"));
-        }
-        drop(turn);
-        self.store().await;
+            let lease = contact.borrow().lease;
+            let answered = contact.wait_for(|contact| contact.answered.is_some());
+            if tokio::time::timeout(lease, answered).await.is_ok_and(|contact| contact.is_ok()) {
+                return write(Act::RepairVerify, Outcome::Ok, "the server is in reach");
+            }
+            let lost = "the server has been out of reach since the agent's restart";
+            write(Act::RepairVerify, Outcome::Failed, lost);
+            match hands.perform(Some(rollback)).await {
+                Report::Done(what) => write(Act::RepairRollback, Outcome::Ok, &what),
+                Report::Refused(what) | Report::Failed(what) | Report::Elsewhere(what) => {
+                    write(Act::RepairRollback, Outcome::Failed, &what);
+                }
+            }
+        }));
     }
 
     /// What a runbook's commands are run with.

@@ -71,7 +71,8 @@ impl Replica {
         match next {
             Next::Start { after, looping } => {
                 if looping {
-                    let reason = format!("{what}, again and again; from now on it is tried every {}", rounded(after));
+                    let reason =
+                        format!("{what}, again and again; from now on it is tried every {}", rounded(after));
                     self.write(None, Act::CrashLoop, Outcome::Failed, reason);
                 }
                 self.again = true;
@@ -99,15 +100,24 @@ impl Replica {
     }
 
     /// Stops it: its signal, its grace (at most `within`), then SIGKILL for all its processes.
-    pub(super) async fn stop(&mut self, why: &str, within: Option<Duration>, plan: Because) -> Option<ExitReport> {
-        let Stage::Up(up) = std::mem::replace(&mut self.stage, Stage::Down { until: None }) else { return None };
+    pub(super) async fn stop(
+        &mut self,
+        why: &str,
+        within: Option<Duration>,
+        plan: Because,
+    ) -> Option<ExitReport> {
+        let Stage::Up(up) = std::mem::replace(&mut self.stage, Stage::Down { until: None }) else {
+            return None;
+        };
         let policy = self.record.started_from.as_ref().map(|a| a.spec.stop.clone()).unwrap_or_default();
         let grace = within.map_or(policy.grace.duration(), |within| policy.grace.duration().min(within));
         self.write(plan, Act::Stop, Outcome::Ok, why);
         self.message = why.to_owned();
         self.stage = Stage::Stopping(up);
         self.post();
-        let Stage::Stopping(up) = std::mem::replace(&mut self.stage, Stage::Down { until: None }) else { return None };
+        let Stage::Stopping(up) = std::mem::replace(&mut self.stage, Stage::Down { until: None }) else {
+            return None;
+        };
         let started = tokio::time::Instant::now();
         if up.crew.leader.is_child() {
             up.crew.leader.signal_group(signal(policy.signal));
@@ -133,7 +143,8 @@ impl Replica {
             up.crew.rest.kill().await;
         }
         let exit = self.account(ended, up.crew.rest.cookie, &up.crew.rest.group);
-        let how = if forced { format!(", killed after a grace of {}", rounded(grace)) } else { String::new() };
+        let how =
+            if forced { format!(", killed after a grace of {}", rounded(grace)) } else { String::new() };
         self.write(plan, Act::Exit, Outcome::Ok, format!("stopped: {exit}{how}"));
         self.notes.clear();
         self.store().await;

@@ -84,6 +84,9 @@ impl Replica {
     pub(super) async fn mend(&mut self) {
         self.judge();
         self.settled();
+        if self.settling.is_some() {
+            return;
+        }
         loop {
             let seen = self.seen();
             match self.ladder.decide(&seen) {
@@ -93,7 +96,8 @@ impl Replica {
                     let exit = self.stop("repair: restart", None, None).await;
                     self.stage = Stage::Down { until: Some(self.now()) };
                     self.again = true;
-                    let said = exit.map_or_else(|| "it had ended".to_owned(), |exit| format!("stopped ({exit})"));
+                    let said =
+                        exit.map_or_else(|| "it had ended".to_owned(), |exit| format!("stopped ({exit})"));
                     let report = Report::Done(format!("{said}, and is started again"));
                     let seen = self.seen();
                     self.ladder.report(report, &seen);

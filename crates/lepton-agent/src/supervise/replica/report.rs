@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lepton_model::{
-    AssignedReplica, CheckReport, PartitionPolicy, Period, ReplicaName, ReplicaPhase, ReplicaReport, ReplicaSpec,
-    Resources, RestartPolicy, RunKind,
+    AssignedReplica, CheckReport, PartitionPolicy, Period, ReplicaName, ReplicaPhase, ReplicaReport,
+    ReplicaSpec, Resources, RestartPolicy, RunKind,
 };
 
 use super::{Goal, Replica, Stage, Up};
-use crate::check::Verdict;
+use crate::check::{Threshold, Verdict};
 use crate::supervise::board::{CheckUsage, Posting};
 use crate::supervise::state::Finished;
 
@@ -77,7 +77,7 @@ impl Replica {
 impl Up {
     fn reports(&self) -> Vec<CheckReport> {
         let each = self.checks.iter().enumerate().map(|(index, check)| {
-            let healthy = self.health.check(index).and_then(|c| c.healthy()).unwrap_or(false);
+            let healthy = self.health.check(index).and_then(Threshold::healthy).unwrap_or(false);
             let (message, at) = match self.seen.get(index).and_then(Option::as_ref) {
                 Some((probed, at)) => {
                     let (Ok(said) | Err(said)) = &probed.result;
@@ -93,7 +93,7 @@ impl Up {
     fn usage(&self) -> Vec<CheckUsage> {
         let each = self.checks.iter().enumerate().map(|(index, check)| CheckUsage {
             name: check.name.clone(),
-            up: self.health.check(index).and_then(|c| c.healthy()).unwrap_or(false),
+            up: self.health.check(index).and_then(Threshold::healthy).unwrap_or(false),
             took: self.seen.get(index).and_then(Option::as_ref).map(|(p, _)| p.took).unwrap_or_default(),
         });
         each.collect()

@@ -176,7 +176,10 @@ impl Work {
         })
         .map_err(|error| self.refused(&target, &error))?;
         let mut group = group;
-        if group.exists() && !group.pids().contains(&pid) && super::super::procfs::Stat::of(pid).is_some_and(|s| s.state != 'Z') {
+        if group.exists()
+            && !group.pids().contains(&pid)
+            && super::super::procfs::Stat::of(pid).is_some_and(|s| s.state != 'Z')
+        {
             notes.push("limits are not enforced: its control group did not take it in".to_owned());
             group = Group::default();
             self.record.groups.clear();
@@ -216,9 +219,8 @@ fn prepare_dir(asked: Option<&str>, target: &Target) -> Result<(), String> {
         Some(asked) => Err(format!("spec.working_dir: {asked} is not a folder on this node")),
         None => {
             let made = std::fs::create_dir_all(dir);
-            let given = made.and_then(|()| {
-                target.user.as_ref().map_or(Ok(()), |user: &Credentials| give(dir, user))
-            });
+            let given =
+                made.and_then(|()| target.user.as_ref().map_or(Ok(()), |user: &Credentials| give(dir, user)));
             given.map_err(|error| format!("its folder {} cannot be made: {error}", dir.display()))
         }
     }
