@@ -21,7 +21,10 @@ fn broken(rule: &'static str, what: String) -> Broken {
 /// The exact cost of `assignment`, or the first rule it breaks.
 pub fn check(input: &InstanceInput, initial: &[u32], assignment: &[u32]) -> Result<i128, Broken> {
     if assignment.len() != input.processes.len() || initial.len() != input.processes.len() {
-        return Err(broken("length", format!("{} machines for {} processes", assignment.len(), input.processes.len())));
+        return Err(broken(
+            "length",
+            format!("{} machines for {} processes", assignment.len(), input.processes.len()),
+        ));
     }
     if let Some(m) = assignment.iter().chain(initial).find(|&&m| m as usize >= input.machines.len()) {
         return Err(broken("machine", format!("there is no machine {m}")));
@@ -57,7 +60,10 @@ fn check_services(input: &InstanceInput, assignment: &[u32]) -> Result<(), Broke
     let mut machines: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
     for (p, process) in input.processes.iter().enumerate() {
         if !machines.entry(process.service).or_default().insert(assignment[p]) {
-            return Err(broken("conflict", format!("service {} twice on machine {}", process.service, assignment[p])));
+            return Err(broken(
+                "conflict",
+                format!("service {} twice on machine {}", process.service, assignment[p]),
+            ));
         }
     }
     let neighbourhoods: BTreeMap<u32, BTreeSet<u32>> = machines
@@ -69,7 +75,10 @@ fn check_services(input: &InstanceInput, assignment: &[u32]) -> Result<(), Broke
         let service = &input.services[s as usize];
         let locations: BTreeSet<u32> = on.iter().map(|&m| input.machines[m as usize].location).collect();
         if locations.len() < service.spread_min as usize {
-            return Err(broken("spread", format!("service {s}: {} of {}", locations.len(), service.spread_min)));
+            return Err(broken(
+                "spread",
+                format!("service {s}: {} of {}", locations.len(), service.spread_min),
+            ));
         }
         for d in &service.dependencies {
             let near = neighbourhoods.get(d).unwrap_or(&nowhere);

@@ -1,8 +1,6 @@
 //! Reads the competition's two text formats: streams of whole numbers separated by white space.
 
-use lepton_schedule::search::{
-    Balance, InstanceInput, Machine, Process, Resource, Service, Weights,
-};
+use lepton_schedule::search::{Balance, InstanceInput, Machine, Process, Resource, Service, Weights};
 use thiserror::Error;
 
 /// Counts above this are refused before anything is allocated for them.
@@ -57,12 +55,7 @@ struct Tokens<'a> {
 }
 
 impl Tokens<'_> {
-    fn number(
-        &mut self,
-        low: i64,
-        high: i64,
-        expected: impl Fn() -> String,
-    ) -> Result<i64, FormatError> {
+    fn number(&mut self, low: i64, high: i64, expected: impl Fn() -> String) -> Result<i64, FormatError> {
         let Some(word) = self.words.next() else {
             return Err(FormatError::Ends { tokens: self.read, expected: expected() });
         };
@@ -89,9 +82,7 @@ impl Tokens<'_> {
     }
 
     fn row(&mut self, length: usize, expected: impl Fn() -> String) -> Result<Vec<i64>, FormatError> {
-        (0..length)
-            .map(|r| self.number(0, i64::from(u32::MAX), || format!("{}[{r}]", expected())))
-            .collect()
+        (0..length).map(|r| self.number(0, i64::from(u32::MAX), || format!("{}[{r}]", expected()))).collect()
     }
 
     fn end(mut self) -> Result<(), FormatError> {

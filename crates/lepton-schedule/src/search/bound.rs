@@ -16,10 +16,7 @@ pub fn lower_bound(instance: &Instance) -> i64 {
         .map(|r| instance.weight[r] * (used[r] - sum(&instance.safety, r)).max(0))
         .sum();
     let left = |r: u32| sum(&instance.capacity, r as usize) - used[r as usize];
-    let balance: i64 = instance
-        .balances
-        .iter()
-        .map(|b| b.weight * (b.target * left(b.first) - left(b.second)).max(0))
-        .sum();
+    let balance: i64 =
+        instance.balances.iter().map(|b| b.weight * (b.target * left(b.first) - left(b.second)).max(0)).sum();
     load + balance
 }

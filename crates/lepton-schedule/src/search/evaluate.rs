@@ -25,12 +25,7 @@ pub struct CostTerms {
 impl CostTerms {
     /// What the search minimises.
     pub fn total(&self) -> i64 {
-        self.load
-            + self.balance
-            + self.process_move
-            + self.service_move
-            + self.machine_move
-            + self.price
+        self.load + self.balance + self.process_move + self.service_move + self.machine_move + self.price
     }
 }
 
@@ -177,8 +172,7 @@ impl Instance {
                 if !near[service * self.neighbourhoods + neighbourhood] {
                     continue;
                 }
-                let absent =
-                    |&&d: &&u32| !near[d as usize * self.neighbourhoods + neighbourhood];
+                let absent = |&&d: &&u32| !near[d as usize * self.neighbourhoods + neighbourhood];
                 if let Some(&dependency) = self.needs[service].iter().find(absent) {
                     return Err(Violation::Dependency { service, neighbourhood, dependency });
                 }
@@ -201,13 +195,11 @@ impl Instance {
             }
         }
         terms.service_move = self.service_move_weight * moved.iter().copied().max().unwrap_or(0);
-        for machine in 0..self.machines {
+        for (machine, in_use) in in_use.into_iter().enumerate() {
             let (load, balance) = self.machine_cost(machine, self.row(usage, machine));
             terms.load += load;
             terms.balance += balance;
-            if in_use[machine] {
-                terms.price += self.price[machine];
-            }
+            terms.price += if in_use { self.price[machine] } else { 0 };
         }
         terms
     }

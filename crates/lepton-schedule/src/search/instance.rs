@@ -8,6 +8,8 @@ pub const MAX_VALUE: i64 = 1 << 50;
 const MAX_OBJECTIVE: i128 = 1 << 61;
 /// More resources than this are refused: rows are padded to one of a few compiled widths.
 pub const MAX_RESOURCES: usize = 32;
+/// Resources and balances together: each is a lane of the search's rows.
+pub(crate) const MAX_LANES: usize = MAX_RESOURCES;
 /// Marks a process that runs nowhere yet.
 pub(crate) const NOWHERE: u32 = u32::MAX;
 /// Marks a service without an entry in a side table.
@@ -197,6 +199,7 @@ impl Instance {
         let resources = input.resources.len();
         let machines = input.machines.len();
         check_limit("resources", resources, MAX_RESOURCES)?;
+        check_limit("resources and balances", resources + input.balances.len(), MAX_LANES)?;
         check_limit("machines", machines, (u32::MAX - 1) as usize)?;
         check_limit("services", input.services.len(), (u32::MAX - 1) as usize)?;
         check_limit("processes", input.processes.len(), (u32::MAX - 1) as usize)?;
@@ -286,6 +289,10 @@ impl Instance {
     /// Number of machines; entries of an assignment are below it.
     pub fn machines(&self) -> usize {
         self.machines
+    }
+
+    pub(crate) fn lanes(&self) -> usize {
+        self.resources + self.balances.len()
     }
 
     pub(crate) fn services(&self) -> usize {
@@ -419,11 +426,7 @@ fn check_limit(path: &str, found: usize, limit: usize) -> Result<(), InvalidInst
     Ok(())
 }
 
-fn check_length(
-    found: usize,
-    expected: usize,
-    path: impl FnOnce() -> String,
-) -> Result<(), InvalidInstance> {
+fn check_length(found: usize, expected: usize, path: impl FnOnce() -> String) -> Result<(), InvalidInstance> {
     if found != expected {
         return Err(InvalidInstance::Length { path: path(), found, expected });
     }

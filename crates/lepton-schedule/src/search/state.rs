@@ -1,63 +1,11 @@
 //! An assignment with everything the search needs to price a change in a few dozen nanoseconds.
-//!
-//! Per machine one row holds what is left of each resource and by how much use exceeds safety
-//! capacity, so that pricing a move reads two rows and two requirement vectors. `W` is the number
-//! of resources rounded up to a compiled width: fixed-length loops are what makes this fast.
+
+// One index into several rows of the same fixed width reads best, and is what the compiler vectorises.
+#![allow(clippy::needless_range_loop)]
 
 use super::instance::{Instance, NONE, NOWHERE};
 use super::relations::Relations;
-
-/// Read-only tables shared by all threads: process and machine rows padded to `W`.
-#[derive(Debug)]
-pub(crate) struct Tables<const W: usize> {
-    requirement: Vec<[i64; W]>,
-    weight: [i64; W],
-    /// All ones where the resource is transient.
-    transient: [i64; W],
-    /// Capacity less safety capacity.
-    margin: Vec<[i64; W]>,
-    pub(crate) priced: bool,
-}
-
-impl<const W: usize> Tables<W> {
-    pub(crate) fn new(instance: &Instance) -> Self {
-        let pad = |row: &[i64]| {
-            let mut out = [0; W];
-            out[..row.len()].copy_from_slice(row);
-            out
-        };
-        let transient: Vec<i64> = instance.transient.iter().map(|&t| if t { -1 } else { 0 }).collect();
-        Self {
-            requirement: (0..instance.processes)
-                .map(|p| pad(instance.row(&instance.requirement, p)))
-                .collect(),
-            weight: pad(&instance.weight),
-            transient: pad(&transient),
-            margin: (0..instance.machines)
-                .map(|m| {
-                    let mut row = pad(instance.row(&instance.capacity, m));
-                    for (left, safety) in row.iter_mut().zip(instance.row(&instance.safety, m)) {
-                        *left -= safety;
-                    }
-                    row
-                })
-                .collect(),
-            priced: instance.price.iter().any(|&p| p > 0),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-#[repr(align(64))]
-struct Row<const W: usize> {
-    /// Capacity less use and less what is held for processes that left home.
-    free: [i64; W],
-    /// Use less safety capacity.
-    excess: [i64; W],
-    /// Load and balance cost of this row.
-    cost: i64,
-    count: u32,
-}
+use super::tables::{Item, Row, Tables};
 
 /// An assignment and its running totals.
 #[derive(Clone, Debug)]
@@ -65,16 +13,18 @@ pub(crate) struct State<'a, const W: usize> {
     pub(crate) instance: &'a Instance,
     tables: &'a Tables<W>,
     pub(crate) assignment: Vec<u32>,
+    items: Vec<Item<W>>,
     rows: Vec<Row<W>>,
     relations: Relations,
     /// Moved processes per service, and how many services have each such number.
     moved: Vec<u32>,
     services_with: Vec<u32>,
     most_moved: u32,
+    /// The objective.
     pub(crate) total: i64,
 }
 
-/// A priced change: the new price of both machines, and the change of the objective.
+/// A priced change: both machines after it, and its effect on the objective.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Priced {
     pub(crate) delta: i64,
@@ -82,28 +32,22 @@ pub(crate) struct Priced {
     target: i64,
 }
 
+#[inline(always)]
+fn positive<const W: usize>(row: &[i64; W]) -> i64 {
+    row.iter().map(|&v| v.max(0)).sum()
+}
+
 impl<'a, const W: usize> State<'a, W> {
     /// `assignment` is in the search's order and feasible.
-    pub(crate) fn new(instance: &'a Instance, tables: &'a Tables<W>, assignment: Vec<u32>) -> Self {
-        let rows = (0..instance.machines)
-            .map(|m| {
-                let mut row = Row { free: [0; W], excess: [0; W], cost: 0, count: 0 };
-                for r in 0..instance.resources {
-                    row.free[r] = instance.row(&instance.capacity, m)[r];
-                    row.excess[r] = -instance.row(&instance.safety, m)[r];
-                }
-                row
-            })
-            .collect();
-        let relations = Relations::new(instance, &assignment);
-        let largest =
-            (0..instance.services()).map(|s| instance.members(s).len()).max().unwrap_or(0);
+    pub(crate) fn new(instance: &'a Instance, tables: &'a Tables<W>, assignment: &[u32]) -> Self {
+        let largest = (0..instance.services()).map(|s| instance.members(s).len()).max().unwrap_or(0);
         let mut state = Self {
             instance,
             tables,
-            assignment,
-            rows,
-            relations,
+            assignment: assignment.to_vec(),
+            items: tables.items.clone(),
+            rows: tables.rows.clone(),
+            relations: Relations::new(instance, assignment),
             moved: vec![0; instance.services()],
             services_with: vec![0; largest + 1],
             most_moved: 0,
@@ -114,29 +58,27 @@ impl<'a, const W: usize> State<'a, W> {
     }
 
     fn fill(&mut self) {
-        for p in 0..self.assignment.len() {
-            let (home, machine) = (self.instance.home[p], self.assignment[p]);
-            let requirement = &self.tables.requirement[p];
+        for (p, item) in self.items.iter_mut().enumerate() {
+            let machine = self.assignment[p];
+            item.at = machine;
+            item.paid = self.instance.move_price(p, machine);
+            self.total += item.paid;
             let row = &mut self.rows[machine as usize];
             row.count += 1;
             for r in 0..W {
-                row.free[r] -= requirement[r];
-                row.excess[r] += requirement[r];
+                row.free[r] -= item.need[r];
+                row.excess[r] += item.need[r];
             }
-            if home != machine && home != NOWHERE {
+            if item.home != machine && item.home != NOWHERE {
                 for r in 0..W {
-                    self.rows[home as usize].free[r] -= requirement[r] & self.tables.transient[r];
+                    self.rows[item.home as usize].free[r] -= item.need[r] & self.tables.held[r];
                 }
-                self.moved[self.instance.service[p] as usize] += 1;
-                self.total += self.instance.move_price(p, machine);
+                self.moved[item.service as usize] += 1;
             }
         }
-        for m in 0..self.rows.len() {
-            self.rows[m].cost = self.row_cost(m as u32, &self.rows[m].excess);
-            self.total += self.rows[m].cost;
-            if self.rows[m].count > 0 {
-                self.total += self.instance.price[m];
-            }
+        for (row, price) in self.rows.iter_mut().zip(&self.instance.price) {
+            row.cost = positive(&row.excess);
+            self.total += row.cost + if row.count > 0 { *price } else { 0 };
         }
         for &moved in &self.moved {
             self.services_with[moved as usize] += 1;
@@ -145,154 +87,153 @@ impl<'a, const W: usize> State<'a, W> {
         self.total += self.instance.service_move_weight * i64::from(self.most_moved);
     }
 
-    #[inline(always)]
-    fn row_cost(&self, machine: u32, excess: &[i64; W]) -> i64 {
-        let mut cost = 0;
-        for r in 0..W {
-            cost += self.tables.weight[r] * excess[r].max(0);
-        }
-        for balance in &self.instance.balances {
-            let margin = &self.tables.margin[machine as usize];
-            let left = |r: u32| margin[r as usize] - excess[r as usize];
-            cost += balance.weight * (balance.target * left(balance.first) - left(balance.second)).max(0);
-        }
-        cost
+    pub(crate) fn machine_of(&self, process: usize) -> u32 {
+        self.items[process].at
     }
 
-    /// What `process` takes from `free` when it arrives at `machine`, and gives back when it leaves:
+    /// What `item` takes from `free` when it arrives at `machine`, and gives back when it leaves:
     /// transient resources stay held at home throughout.
     #[inline(always)]
-    fn held(&self, process: usize, machine: u32) -> [i64; W] {
-        let at_home = -i64::from(self.instance.home[process] == machine);
-        let requirement = &self.tables.requirement[process];
-        let mut held = [0; W];
+    fn claim(&self, item: &Item<W>, machine: u32) -> [i64; W] {
+        let at_home = -i64::from(item.home == machine);
+        let mut claim = item.need;
         for r in 0..W {
-            held[r] = requirement[r] & !(self.tables.transient[r] & at_home);
+            claim[r] &= !(self.tables.held[r] & at_home);
         }
-        held
+        claim
     }
 
-    /// Prices moving `process` to `to`; `None` when `to` has too little capacity. Relations are not
-    /// looked at: ask `may_shift` once the price is right.
+    /// Prices moving `process` to `to`; `None` when `to` has too little capacity or the price, plus
+    /// `homing` for leaving home and less it for returning, exceeds `limit`. Relations are not looked
+    /// at: ask `may_shift` once the price is right.
     #[inline(always)]
-    pub(crate) fn price_shift(&self, process: usize, to: u32) -> Option<Priced> {
-        let from = self.assignment[process];
+    pub(crate) fn price_shift(&self, process: usize, to: u32, homing: f64, limit: f64) -> Option<Priced> {
+        let item = &self.items[process];
+        let from = item.at;
         let (source, target) = (&self.rows[from as usize], &self.rows[to as usize]);
-        let requirement = &self.tables.requirement[process];
-        let held = self.held(process, to);
-        let (mut short, mut less, mut more) = (0, [0; W], [0; W]);
+        let arrive = self.claim(item, to);
+        let mut short = 0;
         for r in 0..W {
-            short |= target.free[r] - held[r];
-            less[r] = source.excess[r] - requirement[r];
-            more[r] = target.excess[r] + requirement[r];
+            short |= target.free[r] - arrive[r];
         }
         if short < 0 {
             return None;
         }
-        let (new_source, new_target) = (self.row_cost(from, &less), self.row_cost(to, &more));
-        let mut delta = new_source + new_target - source.cost - target.cost
-            + self.instance.move_price(process, to)
-            - self.instance.move_price(process, from)
-            + self.service_delta(self.instance.service[process], self.step_from_home(process, from, to));
+        let (mut less, mut more) = (0, 0);
+        for r in 0..W {
+            less += (source.excess[r] - item.need[r]).max(0);
+            more += (target.excess[r] + item.need[r]).max(0);
+        }
+        let step = step_from_home(item, from, to);
+        let pull = f64::from(step) * homing;
+        let mut delta = less + more - source.cost - target.cost - item.paid;
+        if to != item.home {
+            // Before the move cost matrix is read: the least this can cost.
+            if (delta + item.away) as f64 + pull > limit {
+                return None;
+            }
+            delta += self.instance.move_price(process, to);
+        }
+        delta += self.service_delta(item.service, step);
         if self.tables.priced {
             delta += if target.count == 0 { self.instance.price[to as usize] } else { 0 };
             delta -= if source.count == 1 { self.instance.price[from as usize] } else { 0 };
         }
-        Some(Priced { delta, source: new_source, target: new_target })
+        (delta as f64 + pull <= limit).then_some(Priced { delta, source: less, target: more })
     }
 
-    /// Prices exchanging the machines of two processes on different machines; `None` when either
-    /// machine has too little capacity.
+    /// Prices exchanging the machines of two processes on different machines, as `price_shift` does.
     #[inline(always)]
-    pub(crate) fn price_swap(&self, p: usize, q: usize) -> Option<Priced> {
-        let (a, b) = (self.assignment[p], self.assignment[q]);
+    pub(crate) fn price_swap(&self, p: usize, q: usize, homing: f64, limit: f64) -> Option<Priced> {
+        let (one, two) = (&self.items[p], &self.items[q]);
+        let (a, b) = (one.at, two.at);
         let (row_a, row_b) = (&self.rows[a as usize], &self.rows[b as usize]);
-        let (need_p, need_q) = (&self.tables.requirement[p], &self.tables.requirement[q]);
-        let (p_at_a, p_at_b) = (self.held(p, a), self.held(p, b));
-        let (q_at_a, q_at_b) = (self.held(q, a), self.held(q, b));
-        let (mut short, mut new_a, mut new_b) = (0, [0; W], [0; W]);
+        let (one_at_a, one_at_b) = (self.claim(one, a), self.claim(one, b));
+        let (two_at_a, two_at_b) = (self.claim(two, a), self.claim(two, b));
+        let mut short = 0;
         for r in 0..W {
-            short |= row_a.free[r] + p_at_a[r] - q_at_a[r];
-            short |= row_b.free[r] + q_at_b[r] - p_at_b[r];
-            let change = need_q[r] - need_p[r];
-            new_a[r] = row_a.excess[r] + change;
-            new_b[r] = row_b.excess[r] - change;
+            short |= row_a.free[r] + one_at_a[r] - two_at_a[r];
+            short |= row_b.free[r] + two_at_b[r] - one_at_b[r];
         }
         if short < 0 {
             return None;
         }
-        let (cost_a, cost_b) = (self.row_cost(a, &new_a), self.row_cost(b, &new_b));
-        let delta = cost_a + cost_b - row_a.cost - row_b.cost
-            + self.instance.move_price(p, b)
-            - self.instance.move_price(p, a)
-            + self.instance.move_price(q, a)
-            - self.instance.move_price(q, b)
-            + self.swap_service_delta(p, q, a, b);
-        Some(Priced { delta, source: cost_a, target: cost_b })
-    }
-
-    /// +1 when the process leaves home, -1 when it returns, else 0.
-    #[inline(always)]
-    fn step_from_home(&self, process: usize, from: u32, to: u32) -> i32 {
-        let home = self.instance.home[process];
-        i32::from(home == from) - i32::from(home == to)
+        let (mut cost_a, mut cost_b) = (0, 0);
+        for r in 0..W {
+            let change = two.need[r] - one.need[r];
+            cost_a += (row_a.excess[r] + change).max(0);
+            cost_b += (row_b.excess[r] - change).max(0);
+        }
+        let steps = (step_from_home(one, a, b), step_from_home(two, b, a));
+        let pull = f64::from(steps.0 + steps.1) * homing;
+        let mut delta = cost_a + cost_b - row_a.cost - row_b.cost - one.paid - two.paid;
+        let least = if b == one.home { 0 } else { one.away } + if a == two.home { 0 } else { two.away };
+        if (delta + least) as f64 + pull > limit {
+            return None;
+        }
+        delta += self.instance.move_price(p, b) + self.instance.move_price(q, a);
+        delta += self.swap_service_delta((one.service, steps.0), (two.service, steps.1));
+        (delta as f64 + pull <= limit).then_some(Priced { delta, source: cost_a, target: cost_b })
     }
 
     #[inline(always)]
     fn service_delta(&self, service: u32, step: i32) -> i64 {
+        if step == 0 {
+            return 0;
+        }
         let moved = self.moved[service as usize];
-        let change = if step > 0 && moved == self.most_moved {
-            1
-        } else if step < 0 && moved == self.most_moved && self.services_with[moved as usize] == 1 {
-            -1
-        } else {
+        let change = if moved != self.most_moved {
             0
+        } else if step > 0 {
+            1
+        } else {
+            -i64::from(self.services_with[moved as usize] == 1)
         };
         change * self.instance.service_move_weight
     }
 
-    fn swap_service_delta(&self, p: usize, q: usize, a: u32, b: u32) -> i64 {
-        let (step_p, step_q) = (self.step_from_home(p, a, b), self.step_from_home(q, b, a));
-        if step_p == 0 && step_q == 0 {
+    fn swap_service_delta(&self, (s, step_s): (u32, i32), (t, step_t): (u32, i32)) -> i64 {
+        if step_s == 0 && step_t == 0 {
             return 0;
         }
-        let (s, t) = (self.instance.service[p] as usize, self.instance.service[q] as usize);
-        let raise = |service: usize, step: i32| self.moved[service].saturating_add_signed(step);
+        let after =
+            |service: u32, step: i32| (service, self.moved[service as usize].saturating_add_signed(step));
         let most = if s == t {
-            self.most_after(&[(s, raise(s, step_p + step_q))])
+            self.most_after(&[after(s, step_s + step_t)])
         } else {
-            self.most_after(&[(s, raise(s, step_p)), (t, raise(t, step_q))])
+            self.most_after(&[after(s, step_s), after(t, step_t)])
         };
         self.instance.service_move_weight * (i64::from(most) - i64::from(self.most_moved))
     }
 
     /// The largest number of moved processes once these services have these numbers.
-    fn most_after(&self, changes: &[(usize, u32)]) -> u32 {
+    fn most_after(&self, changes: &[(u32, u32)]) -> u32 {
         let new = changes.iter().map(|&(_, moved)| moved).max().unwrap_or(0);
+        let leaving =
+            changes.iter().filter(|&&(s, _)| self.moved[s as usize] == self.most_moved).count() as u32;
         if new >= self.most_moved {
             return new;
         }
-        let leaving = changes.iter().filter(|&&(s, _)| self.moved[s] == self.most_moved).count() as u32;
-        // Each change is by one at most two, so the maximum falls at most to the next lower number in use.
         if leaving < self.services_with[self.most_moved as usize] {
             return self.most_moved;
         }
-        let below = (0..self.most_moved).rev().find(|&n| self.services_with[n as usize] > 0).unwrap_or(0);
-        new.max(below)
+        let below = (0..self.most_moved).rev().find(|&n| self.services_with[n as usize] > 0);
+        new.max(below.unwrap_or(0))
     }
 
     /// Whether every constraint but capacity allows `process` on `to`.
     pub(crate) fn may_shift(&self, process: usize, to: u32) -> bool {
-        let service = self.instance.service[process] as usize;
+        let item = &self.items[process];
+        let service = item.service as usize;
         self.eligible(process, to)
             && !self.assignment[self.instance.members(service)].contains(&to)
-            && self.relations.allow(self.instance, service, self.assignment[process], to)
+            && self.relations.allow(self.instance, service, item.at, to)
     }
 
     /// Whether every constraint but capacity allows the exchange.
     pub(crate) fn may_swap(&mut self, p: usize, q: usize) -> bool {
-        let (a, b) = (self.assignment[p], self.assignment[q]);
-        let (s, t) = (self.instance.service[p] as usize, self.instance.service[q] as usize);
+        let (a, b) = (self.items[p].at, self.items[q].at);
+        let (s, t) = (self.items[p].service as usize, self.items[q].service as usize);
         if !self.eligible(p, b) || !self.eligible(q, a) {
             return false;
         }
@@ -322,42 +263,47 @@ impl<'a, const W: usize> State<'a, W> {
 
     /// Carries out a shift that was priced and allowed.
     pub(crate) fn shift(&mut self, process: usize, to: u32, priced: Priced) {
-        let from = self.assignment[process];
-        self.relocate(process, from, to);
+        let from = self.items[process].at;
+        self.relocate(process, to);
+        self.settle(from, to, priced);
+    }
+
+    /// Carries out a swap that was priced and allowed.
+    pub(crate) fn swap(&mut self, p: usize, q: usize, priced: Priced) {
+        let (a, b) = (self.items[p].at, self.items[q].at);
+        self.relocate(p, b);
+        self.relocate(q, a);
+        self.settle(a, b, priced);
+    }
+
+    fn settle(&mut self, from: u32, to: u32, priced: Priced) {
         self.rows[from as usize].cost = priced.source;
         self.rows[to as usize].cost = priced.target;
         self.total += priced.delta;
     }
 
-    /// Carries out a swap that was priced and allowed.
-    pub(crate) fn swap(&mut self, p: usize, q: usize, priced: Priced) {
-        let (a, b) = (self.assignment[p], self.assignment[q]);
-        self.relocate(p, a, b);
-        self.relocate(q, b, a);
-        self.rows[a as usize].cost = priced.source;
-        self.rows[b as usize].cost = priced.target;
-        self.total += priced.delta;
-    }
-
-    fn relocate(&mut self, process: usize, from: u32, to: u32) {
-        let (leaving, arriving) = (self.held(process, from), self.held(process, to));
-        let requirement = &self.tables.requirement[process];
+    fn relocate(&mut self, process: usize, to: u32) {
+        let item = self.items[process];
+        let from = item.at;
+        let (leave, arrive) = (self.claim(&item, from), self.claim(&item, to));
         let source = &mut self.rows[from as usize];
         for r in 0..W {
-            source.free[r] += leaving[r];
-            source.excess[r] -= requirement[r];
+            source.free[r] += leave[r];
+            source.excess[r] -= item.need[r];
         }
         source.count -= 1;
         let target = &mut self.rows[to as usize];
         for r in 0..W {
-            target.free[r] -= arriving[r];
-            target.excess[r] += requirement[r];
+            target.free[r] -= arrive[r];
+            target.excess[r] += item.need[r];
         }
         target.count += 1;
-        let service = self.instance.service[process] as usize;
+        let service = item.service as usize;
         self.relations.relocate(self.instance, service, from, to);
         self.assignment[process] = to;
-        let step = self.step_from_home(process, from, to);
+        self.items[process].at = to;
+        self.items[process].paid = self.instance.move_price(process, to);
+        let step = step_from_home(&item, from, to);
         if step != 0 {
             let old = self.moved[service];
             let new = old.saturating_add_signed(step);
@@ -370,4 +316,10 @@ impl<'a, const W: usize> State<'a, W> {
             }
         }
     }
+}
+
+/// +1 when the process leaves home, -1 when it returns, else 0.
+#[inline(always)]
+fn step_from_home<const W: usize>(item: &Item<W>, from: u32, to: u32) -> i32 {
+    i32::from(item.home == from) - i32::from(item.home == to)
 }
