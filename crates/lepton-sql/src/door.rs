@@ -127,7 +127,12 @@ impl SqlDoor {
     ///
     /// # Errors
     /// See [`SqlError`]; a result cut short by `max_rows` or the limits on rows and bytes is no error, but says so.
-    pub async fn query(&self, now: Timestamp, scope: SqlScope, input: SqlInput) -> Result<SqlReport, SqlError> {
+    pub async fn query(
+        &self,
+        now: Timestamp,
+        scope: SqlScope,
+        input: SqlInput,
+    ) -> Result<SqlReport, SqlError> {
         let budget = Budget::new(self.config.time, self.config.memory);
         let turn = tokio::time::timeout(budget.left(), Arc::clone(&self.turns).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else { return Err(SqlError::Busy) };

@@ -112,7 +112,11 @@ mod tests {
     fn places_count_lines_and_characters() {
         let check = |sql: &str, offset: usize, expect: Option<(usize, usize, &str)>| {
             let place = Place::new(sql, offset);
-            assert_eq!(place.as_ref().map(|p| (p.line, p.column, p.near.as_str())), expect, "{sql:?} at {offset}");
+            assert_eq!(
+                place.as_ref().map(|p| (p.line, p.column, p.near.as_str())),
+                expect,
+                "{sql:?} at {offset}"
+            );
         };
         check("SELEC 1", 0, Some((1, 1, "SELEC")));
         check("SELECT\n  nope_x FROM t", 9, Some((2, 3, "nope_x")));

@@ -19,7 +19,8 @@ pub(crate) const FUNCTIONS: &[(&str, &str)] = &[
 
 /// Adds them to a connection.
 pub(crate) fn add(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
-    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    let flags =
+        FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     connection.create_scalar_function("now", 0, flags, move |_| Ok(now.as_millis()))?;
     connection.create_scalar_function("ago", 1, flags, move |context: &mut Context<'_>| {
         let text: String = context.get(0)?;
@@ -31,8 +32,9 @@ pub(crate) fn add(connection: &Connection, now: Timestamp) -> rusqlite::Result<(
     })?;
     connection.create_scalar_function("millis", 1, flags, |context: &mut Context<'_>| {
         let Some(text) = context.get::<Option<String>>(0)? else { return Ok(None) };
-        let time: Timestamp =
-            text.parse().map_err(|_| wrong(format!("millis: {text:?} is not a time; write it like 2026-01-31T09:30:00Z")))?;
+        let time: Timestamp = text.parse().map_err(|_| {
+            wrong(format!("millis: {text:?} is not a time; write it like 2026-01-31T09:30:00Z"))
+        })?;
         Ok(Some(time.as_millis()))
     })?;
     connection.create_scalar_function("label", 2, flags, |context: &mut Context<'_>| {

@@ -55,7 +55,11 @@ const STEPS: i32 = 200;
 const VALUE_BYTES: i32 = 4 << 20;
 
 /// Runs a statement on this thread.
-pub(crate) fn run(context: &Arc<Context>, config: &SqlConfig, input: &SqlInput) -> Result<SqlReport, SqlError> {
+pub(crate) fn run(
+    context: &Arc<Context>,
+    config: &SqlConfig,
+    input: &SqlInput,
+) -> Result<SqlReport, SqlError> {
     let started = Instant::now();
     if input.query.len() > config.statement_bytes {
         return Err(SqlError::TooLong { bytes: input.query.len(), limit: config.statement_bytes });
@@ -111,7 +115,12 @@ fn authorize(context: AuthContext<'_>) -> Authorization {
     }
 }
 
-fn answer(connection: &Connection, input: &SqlInput, most: usize, bytes: usize) -> Result<SqlReport, SqlError> {
+fn answer(
+    connection: &Connection,
+    input: &SqlInput,
+    most: usize,
+    bytes: usize,
+) -> Result<SqlReport, SqlError> {
     let explain = |error| explain(error, &input.query);
     let mut batch = Batch::new(connection, &input.query);
     let mut statement =
@@ -134,7 +143,8 @@ fn answer(connection: &Connection, input: &SqlInput, most: usize, bytes: usize) 
     let (width, mut size) = (report.columns.len(), 0);
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next().map_err(explain)? {
-        let cells: Result<Vec<Value>, _> = (0..width).map(|at| row.get_ref(at).map(|cell| to_json(cell, &mut size))).collect();
+        let cells: Result<Vec<Value>, _> =
+            (0..width).map(|at| row.get_ref(at).map(|cell| to_json(cell, &mut size))).collect();
         if report.rows.len() == most || size > bytes {
             report.truncated = true;
             break;
@@ -147,7 +157,10 @@ fn answer(connection: &Connection, input: &SqlInput, most: usize, bytes: usize) 
 fn bind(statement: &mut Statement<'_>, params: &[Value]) -> Result<(), SqlError> {
     let wanted = statement.parameter_count();
     if wanted != params.len() {
-        return Err(SqlError::Params(format!("the statement takes {wanted} parameters, and params has {}", params.len())));
+        return Err(SqlError::Params(format!(
+            "the statement takes {wanted} parameters, and params has {}",
+            params.len()
+        )));
     }
     for (at, param) in params.iter().enumerate() {
         let bound = match param {
@@ -157,10 +170,14 @@ fn bind(statement: &mut Statement<'_>, params: &[Value]) -> Result<(), SqlError>
             Value::Number(number) => match (number.as_i64(), number.as_f64()) {
                 (Some(whole), _) => statement.raw_bind_parameter(at + 1, whole),
                 (None, Some(real)) => statement.raw_bind_parameter(at + 1, real),
-                (None, None) => return Err(SqlError::Params(format!("params[{at}]: {number} is out of range"))),
+                (None, None) => {
+                    return Err(SqlError::Params(format!("params[{at}]: {number} is out of range")));
+                }
             },
             Value::Array(_) | Value::Object(_) => {
-                return Err(SqlError::Params(format!("params[{at}]: must be null, a boolean, a number or a string")));
+                return Err(SqlError::Params(format!(
+                    "params[{at}]: must be null, a boolean, a number or a string"
+                )));
             }
         };
         bound.map_err(|error| SqlError::Params(format!("params[{at}]: {error}")))?;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
+use crate::SqlError;
 use crate::door::SqlScope;
 use crate::statement::Context;
-use crate::SqlError;
 
 /// Type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub struct Provided {
     /// What it is, in a sentence.
     pub description: &'static str,
     /// Its columns.
-    pub columns: &'static [Column],
+    pub columns: Vec<Column>,
     /// Its rows, a value per column; called once per scan. It must leave out what the scope may not see.
     pub rows: Arc<RowsFn>,
 }
@@ -219,7 +219,7 @@ impl Table for Provided {
         self.description
     }
     fn columns(&self) -> Vec<Column> {
-        self.columns.to_vec()
+        self.columns.clone()
     }
     fn uses(&self, _: usize, _: Op) -> bool {
         false

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::vtab::{
-    Context as Answer, Filters, IndexConstraintOp, IndexInfo, Module, VTab, VTabConfig, VTabConnection, VTabCursor,
-    sqlite3_vtab, sqlite3_vtab_cursor,
+    Context as Answer, Filters, IndexConstraintOp, IndexInfo, Module, VTab, VTabConfig, VTabConnection,
+    VTabCursor, sqlite3_vtab, sqlite3_vtab_cursor,
 };
 use rusqlite::{Connection, Error};
 
@@ -69,7 +69,9 @@ fn owned(value: ValueRef<'_>) -> Value {
     match value {
         ValueRef::Integer(number) => Value::Integer(number),
         ValueRef::Real(number) => Value::Real(number),
-        ValueRef::Text(text) => std::str::from_utf8(text).map_or(Value::Null, |text| Value::Text(text.to_owned())),
+        ValueRef::Text(text) => {
+            std::str::from_utf8(text).map_or(Value::Null, |text| Value::Text(text.to_owned()))
+        }
         ValueRef::Blob(_) | ValueRef::Null => Value::Null,
     }
 }
@@ -105,8 +107,10 @@ unsafe impl VTab<'_> for Mounted {
         for (at, constraint) in info.constraints().enumerate() {
             let op = match constraint.operator() {
                 IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ => Op::Eq,
-                IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GT | IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GE => Op::Ge,
-                IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LT | IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LE => Op::Le,
+                IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GT
+                | IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GE => Op::Ge,
+                IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LT
+                | IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LE => Op::Le,
                 _ => continue,
             };
             let Ok(column) = usize::try_from(constraint.column()) else { continue };
@@ -142,7 +146,12 @@ unsafe impl VTab<'_> for Mounted {
     }
 
     fn open(&mut self) -> rusqlite::Result<Cursor> {
-        Ok(Cursor { base: sqlite3_vtab_cursor::default(), mount: Arc::clone(&self.mount), rows: None, row: 0 })
+        Ok(Cursor {
+            base: sqlite3_vtab_cursor::default(),
+            mount: Arc::clone(&self.mount),
+            rows: None,
+            row: 0,
+        })
     }
 }
 

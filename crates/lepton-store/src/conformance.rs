@@ -105,7 +105,13 @@ fn put(key: &Key, spec: Value, expect: Expect) -> Change {
 }
 
 fn put_labelled(key: &Key, pairs: &[(&str, &str)], spec: Value, expect: Expect) -> Change {
-    Change::PutSpec { key: key.clone(), uid: Uid::from_parts(at(0), unique()), labels: labels(pairs), spec, expect }
+    Change::PutSpec {
+        key: key.clone(),
+        uid: Uid::from_parts(at(0), unique()),
+        labels: labels(pairs),
+        spec,
+        expect,
+    }
 }
 
 fn status(key: &Key, status: Value, expect: Expect) -> Change {

@@ -42,6 +42,6 @@ mod store;
 
 pub use sqlite::{OpenError, RestoreError, SqliteConfig, SqliteStore, restore};
 pub use store::{
-    BackupReport, Change, CommitReport, Expect, Fence, Lease, ListInput, MAX_CHANGES, MAX_ENTRY_BYTES, MAX_OBJECT_BYTES,
-    Page, Recorded, Store, StoreError, TimelineInput, Transaction, WatchEvent, WatchInput,
+    BackupReport, Change, CommitReport, Expect, Fence, Lease, ListInput, MAX_CHANGES, MAX_ENTRY_BYTES,
+    MAX_OBJECT_BYTES, Page, Recorded, Store, StoreError, TimelineInput, Transaction, WatchEvent, WatchInput,
 };

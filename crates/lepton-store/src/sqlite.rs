@@ -25,8 +25,8 @@ pub use backup::{RestoreError, restore};
 pub use schema::OpenError;
 
 use crate::{
-    BackupReport, CommitReport, Lease, ListInput, Page, Recorded, Store, StoreError, TimelineInput, Transaction,
-    WatchEvent, WatchInput,
+    BackupReport, CommitReport, Lease, ListInput, Page, Recorded, Store, StoreError, TimelineInput,
+    Transaction, WatchEvent, WatchInput,
 };
 use readers::Readers;
 use writer::{Keep, Writer};

@@ -67,9 +67,18 @@ catalog!(
     |tables: Vec<Arc<dyn Table>>| {
         let row = |table: &str, column: Column| {
             let hidden = Value::Integer(column.hidden.into());
-            vec![text(table), text(column.name), text(column.r#type.as_str()), text(column.description), hidden]
+            vec![
+                text(table),
+                text(column.name),
+                text(column.r#type.as_str()),
+                text(column.description),
+                hidden,
+            ]
         };
-        tables.iter().flat_map(|table| table.columns().into_iter().map(|column| row(table.name(), column))).collect()
+        tables
+            .iter()
+            .flat_map(|table| table.columns().into_iter().map(|column| row(table.name(), column)))
+            .collect()
     }
 );
 
@@ -81,5 +90,8 @@ catalog!(
         Column::new("usage", ColumnType::Text, "how it is written"),
         Column::new("description", ColumnType::Text, "what it gives"),
     ],
-    |_| functions::FUNCTIONS.iter().map(|(usage, description)| vec![text(usage), text(description)]).collect()
+    |_| functions::FUNCTIONS
+        .iter()
+        .map(|(usage, description)| vec![text(usage), text(description)])
+        .collect()
 );

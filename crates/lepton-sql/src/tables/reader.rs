@@ -236,7 +236,9 @@ impl<R> ObjectRows<R> {
             Some(kind) => {
                 let project = match kind.scope() {
                     Scope::Project => self.project.clone(),
-                    Scope::Estate if self.project.as_ref().is_none_or(|project| *project == Key::estate()) => {
+                    Scope::Estate
+                        if self.project.as_ref().is_none_or(|project| *project == Key::estate()) =>
+                    {
                         Some(Key::estate())
                     }
                     Scope::Estate => return self.next_source(),
@@ -276,7 +278,9 @@ impl<R> ObjectRows<R> {
             };
             match found {
                 // A list also holds what the name leaves out.
-                Some(object) if self.name.as_ref().is_none_or(|name| object.meta.name == *name) => return Ok(Some(object)),
+                Some(object) if self.name.as_ref().is_none_or(|name| object.meta.name == *name) => {
+                    return Ok(Some(object));
+                }
                 Some(_) => {}
                 None => self.next_source()?,
             }

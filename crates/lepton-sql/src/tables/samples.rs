@@ -9,7 +9,9 @@ use rusqlite::types::Value;
 
 use super::selector;
 use crate::statement::Context;
-use crate::table::{Cell, Column, ColumnType, Op, Request, Rows, Table, int, maybe, null, owned, print, real, text};
+use crate::table::{
+    Cell, Column, ColumnType, Op, Request, Rows, Table, int, maybe, null, owned, print, real, text,
+};
 use crate::{SqlError, SqlScope};
 
 /// The label whose project a series belongs to.
@@ -40,11 +42,17 @@ const TIME: (Column, Shows) =
     (Column::new("time", ColumnType::Integer, "when it was measured, in Unix milliseconds"), Shows::Time);
 const AT: (Column, Shows) = (Column::new("at", ColumnType::Text, "when it was measured"), Shows::At);
 const VALUE: (Column, Shows) = (
-    Column::new("value", ColumnType::Real, "what was measured, in the metric's unit; NULL for NaN and stale markers"),
+    Column::new(
+        "value",
+        ColumnType::Real,
+        "what was measured, in the metric's unit; NULL for NaN and stale markers",
+    ),
     Shows::Value,
 );
-const METRIC: (Column, Shows) = (Column::new("metric", ColumnType::Text, "name of the metric"), Shows::Metric);
-const NODE: (Column, Shows) = (Column::new("node", ColumnType::Text, "machine it was measured on"), Shows::Node);
+const METRIC: (Column, Shows) =
+    (Column::new("metric", ColumnType::Text, "name of the metric"), Shows::Metric);
+const NODE: (Column, Shows) =
+    (Column::new("node", ColumnType::Text, "machine it was measured on"), Shows::Node);
 const LABELS: (Column, Shows) =
     (Column::new("labels", ColumnType::Json, "the other labels: labels ->> 'mode'"), Shows::Labels);
 
@@ -52,11 +60,18 @@ const LABELS: (Column, Shows) =
 /// given to the table in parentheses means.
 const HIDDEN: &[(Column, Shows)] = {
     const fn label(name: &'static str, label: &'static str) -> (Column, Shows) {
-        (Column::hidden(name, ColumnType::Text, "the label of this name; faster to search by than labels"), Shows::Label(label))
+        (
+            Column::hidden(name, ColumnType::Text, "the label of this name; faster to search by than labels"),
+            Shows::Label(label),
+        )
     }
     &[
         (
-            Column::hidden("selector", ColumnType::Text, "series as Prometheus names them: samples('up{node=\"web-1\"}')"),
+            Column::hidden(
+                "selector",
+                ColumnType::Text,
+                "series as Prometheus names them: samples('up{node=\"web-1\"}')",
+            ),
             Shows::Selector,
         ),
         label("project", PROJECT_LABEL),
@@ -93,7 +108,11 @@ fn argument(layout: &Layout) -> Option<usize> {
 }
 
 /// What the lake is asked for, and the selector that was given.
-fn select(context: &Context, layout: &Layout, request: &Request) -> Result<(Selection, Option<String>), SqlError> {
+fn select(
+    context: &Context,
+    layout: &Layout,
+    request: &Request,
+) -> Result<(Selection, Option<String>), SqlError> {
     let mut selection = Selection::all();
     let mut given = None;
     for (column, (_, shows)) in layout.iter().enumerate() {
@@ -147,7 +166,8 @@ pub(super) fn text_range(request: &Request, column: usize) -> (i64, i64) {
             }
         }
     }
-    let from = bounds.iter().filter(|(op, _)| *op != Op::Le).map(|(_, time)| time.saturating_sub(1_000)).max();
+    let from =
+        bounds.iter().filter(|(op, _)| *op != Op::Le).map(|(_, time)| time.saturating_sub(1_000)).max();
     let to = bounds.iter().filter(|(op, _)| *op != Op::Ge).map(|(_, time)| time.saturating_add(1_000)).min();
     (from.unwrap_or(i64::MIN), to.unwrap_or(i64::MAX))
 }
@@ -338,7 +358,8 @@ impl Table for Series {
     fn open(&self, context: &Arc<Context>, request: Request) -> Result<Box<dyn Rows>, SqlError> {
         let layout = self.layout();
         let (selection, given) = select(context, &layout, &request)?;
-        let series: Vec<_> = context.lake.series(&selection)?.into_iter().map(|labels| (labels, None)).collect();
+        let series: Vec<_> =
+            context.lake.series(&selection)?.into_iter().map(|labels| (labels, None)).collect();
         Ok(Box::new(SeriesRows { layout, given, series: series.into_iter(), current: None }))
     }
 }

@@ -10,7 +10,9 @@ use super::objects::word;
 use super::samples::text_range;
 use crate::SqlError;
 use crate::statement::Context;
-use crate::table::{Cell, Column, ColumnType, Op, Request, Rows, Table, int, json, maybe, null, owned, print, text};
+use crate::table::{
+    Cell, Column, ColumnType, Op, Request, Rows, Table, int, json, maybe, null, owned, print, text,
+};
 
 /// Entries read at once.
 const PAGE: usize = 1_000;
@@ -37,7 +39,11 @@ const ID: usize = 15;
 const COLUMNS: [Column; 16] = {
     use ColumnType::{Integer, Json, Text};
     [
-        Column::new("sequence", Integer, "place in the record; ORDER BY sequence DESC LIMIT n reads only the newest"),
+        Column::new(
+            "sequence",
+            Integer,
+            "place in the record; ORDER BY sequence DESC LIMIT n reads only the newest",
+        ),
         Column::new("time", Integer, "when it happened, in Unix milliseconds"),
         Column::new("at", Text, "when it happened"),
         Column::new("actor", Text, "who: token:alice, agent:edge-1, reconciler:placement"),

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use lepton_api::v1::{SqlInput, SqlReport};
 use lepton_lake::{Lake, LakeConfig};
-use lepton_model::{Act, Actor, EventId, Key, Kind, Labels, Name, Outcome, Subject, TimelineEntry, Timestamp, Uid};
+use lepton_model::{
+    Act, Actor, EventId, Key, Kind, Labels, Name, Outcome, Subject, TimelineEntry, Timestamp, Uid,
+};
 use lepton_sql::{SqlConfig, SqlDoor, SqlError, SqlScope};
 use lepton_store::{Change, Expect, SqliteConfig, SqliteStore, Store, Transaction};
 use serde_json::{Value, json};
@@ -16,7 +18,7 @@ pub struct Estate {
     pub door: SqlDoor,
     pub store: Arc<dyn Store>,
     pub lake: Lake,
-    _folder: tempfile::TempDir,
+    pub _folder: tempfile::TempDir,
 }
 
 pub fn at(millis: i64) -> Timestamp {
@@ -48,13 +50,30 @@ impl Estate {
             });
             estate.put(Kind::Node, "estate", &format!("edge-{n}"), &[("cloud", "own")], spec, status).await;
         }
-        let shop = json!({"command": ["./shop"], "replicas": 2, "resources": {"cpu": "500m", "memory": "64Mi"}});
-        estate.put(Kind::Service, "default", "shop", &[("tier", "web")], shop, service_status("default", "shop", 2)).await;
+        let shop =
+            json!({"command": ["./shop"], "replicas": 2, "resources": {"cpu": "500m", "memory": "64Mi"}});
         estate
-            .put(Kind::Service, "bank", "ledger", &[], json!({"command": ["./l"]}), service_status("bank", "ledger", 1))
+            .put(
+                Kind::Service,
+                "default",
+                "shop",
+                &[("tier", "web")],
+                shop,
+                service_status("default", "shop", 2),
+            )
             .await;
-        let token = json!({"hash": "5ec4e7", "role": "admin"});
-        estate.put(Kind::Token, "estate", "alice", &[], token, json!({})).await;
+        estate
+            .put(
+                Kind::Service,
+                "bank",
+                "ledger",
+                &[],
+                json!({"command": ["./l"]}),
+                service_status("bank", "ledger", 1),
+            )
+            .await;
+        let token = json!({"name": "alice", "hash": "5ec4e7", "role": "admin"});
+        estate.put(Kind::Token, "estate", "t-1", &[], token, json!({})).await;
         let id = "018bcfe5-6800-7000-8000-000000000009";
         let replica = |project: &str, name: &str| json!({"kind": "service", "project": project, "name": name, "ordinal": 0});
         let plan = json!({
@@ -72,7 +91,15 @@ impl Estate {
         estate
     }
 
-    pub async fn put(&self, kind: Kind, project: &str, of: &str, labels: &[(&str, &str)], spec: Value, status: Value) {
+    pub async fn put(
+        &self,
+        kind: Kind,
+        project: &str,
+        of: &str,
+        labels: &[(&str, &str)],
+        spec: Value,
+        status: Value,
+    ) {
         let key = Key::new(kind, name(project), name(of));
         let labels: Labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let uid = Uid::from_parts(at(0), [3; 10]);
@@ -87,13 +114,19 @@ impl Estate {
     async fn record(&self) {
         let timeline = (0..20_u8)
             .map(|n| {
-                let (project, of) = if n.is_multiple_of(2) { ("default", "shop") } else { ("bank", "ledger") };
+                let (project, of) =
+                    if n.is_multiple_of(2) { ("default", "shop") } else { ("bank", "ledger") };
                 TimelineEntry {
                     id: EventId::from_parts(at(0), [n; 10]),
                     at: at(i64::from(n) * 1_000),
                     actor: Actor::agent(&name("edge-1")),
                     act: if n < 10 { Act::Start } else { Act::Exit },
-                    subject: Subject { kind: Kind::Service, project: name(project), name: name(of), replica: Some(0) },
+                    subject: Subject {
+                        kind: Kind::Service,
+                        project: name(project),
+                        name: name(of),
+                        replica: Some(0),
+                    },
                     node: Some(name("edge-1")),
                     plan: None,
                     reason: format!("r{n}"),
@@ -111,14 +144,21 @@ impl Estate {
         let mut batch = self.lake.batch();
         for node in ["edge-1", "edge-2", "edge-3"] {
             for mode in ["idle", "user"] {
-                batch.series(&[("__name__", "node_cpu_seconds_total"), ("node", node), ("mode", mode)]).unwrap();
+                batch
+                    .series(&[("__name__", "node_cpu_seconds_total"), ("node", node), ("mode", mode)])
+                    .unwrap();
                 (0..60).for_each(|n| batch.sample(NOW - n * 60_000, (60 - n) as f64));
             }
             batch.series(&[("__name__", "node_load1"), ("node", node)]).unwrap();
             (0..60).for_each(|n| batch.sample(NOW - n * 60_000, n as f64 / 10.0));
         }
         for (project, service) in [("default", "shop"), ("bank", "ledger")] {
-            let labels = [("__name__", "lepton_service_up"), ("node", "edge-1"), ("project", project), ("service", service)];
+            let labels = [
+                ("__name__", "lepton_service_up"),
+                ("node", "edge-1"),
+                ("project", project),
+                ("service", service),
+            ];
             batch.series(&labels).unwrap();
             batch.sample(NOW, 1.0);
         }

@@ -29,14 +29,24 @@ async fn results_are_cut_and_say_so() {
     assert_eq!(ask(format!("{ENDLESS} SELECT x FROM n"), None).await, (50, true));
     assert_eq!(ask(format!("{ENDLESS} SELECT x FROM n"), Some(7)).await, (7, true));
     assert_eq!(ask(format!("{ENDLESS} SELECT x FROM n LIMIT 7"), Some(7)).await, (7, false));
-    assert_eq!(ask(format!("{ENDLESS} SELECT x FROM n"), Some(1_000_000)).await, (50, true), "asking for more");
-    assert_eq!(ask(format!("{ENDLESS} SELECT hex(zeroblob(200)) FROM n"), None).await, (2, true), "bytes count too");
+    assert_eq!(
+        ask(format!("{ENDLESS} SELECT x FROM n"), Some(1_000_000)).await,
+        (50, true),
+        "asking for more"
+    );
+    assert_eq!(
+        ask(format!("{ENDLESS} SELECT hex(zeroblob(200)) FROM n"), None).await,
+        (2, true),
+        "bytes count too"
+    );
 }
 
 #[tokio::test]
 async fn time_runs_out() {
     let estate = Estate::empty(config());
-    for query in ["SELECT count(*) FROM n", "SELECT x FROM n WHERE x < 0", "SELECT max(a.x + b.x) FROM n a, n b"] {
+    for query in
+        ["SELECT count(*) FROM n", "SELECT x FROM n WHERE x < 0", "SELECT max(a.x + b.x) FROM n a, n b"]
+    {
         let refused = estate.ask(SqlScope::All, &format!("{ENDLESS} {query}"), Vec::new()).await;
         assert_eq!(refused, Err(SqlError::Time { limit: Duration::from_millis(300) }), "{query}");
     }
@@ -54,7 +64,8 @@ async fn memory_is_bounded() {
         let refused = estate.ask(SqlScope::All, &format!("{ENDLESS} {query}"), Vec::new()).await;
         assert_eq!(refused, Err(SqlError::Memory { limit: 48 << 20 }), "{query}");
     }
-    let long = estate.rows("SELECT length(group_concat(hex(zeroblob(1000000)))) FROM (VALUES (1), (2), (3))").await;
+    let long =
+        estate.rows("SELECT length(group_concat(hex(zeroblob(1000000)))) FROM (VALUES (1), (2), (3))").await;
     assert_eq!(long, "error: string or blob too big");
     assert_eq!(estate.rows("SELECT 1").await, "1");
 }
@@ -68,8 +79,13 @@ async fn the_text_is_bounded() {
 
 #[tokio::test]
 async fn turns_are_taken_and_given_back() {
-    let estate = Estate::empty(SqlConfig { side_by_side: 1, time: Duration::from_secs(30), ..SqlConfig::default() });
-    let endless = estate.ask(SqlScope::All, "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n", vec![]);
+    let estate =
+        Estate::empty(SqlConfig { side_by_side: 1, time: Duration::from_secs(30), ..SqlConfig::default() });
+    let endless = estate.ask(
+        SqlScope::All,
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n",
+        vec![],
+    );
     // The caller goes away; the statement must end with it, or the next one would wait half a minute.
     assert!(tokio::time::timeout(Duration::from_millis(100), endless).await.is_err());
     let next = tokio::time::timeout(Duration::from_secs(10), estate.rows("SELECT 1")).await;
@@ -80,7 +96,11 @@ async fn turns_are_taken_and_given_back() {
 async fn parameters_are_bound_or_refused() {
     let estate = Estate::small().await;
     let ask = |query: &'static str, params| estate.ask(SqlScope::All, query, params);
-    let report = ask("SELECT ?1, ?2, ?3, ?4, ?5", vec![json!(null), json!(true), json!(-3), json!(1.5), json!("x' OR 1")]).await;
+    let report = ask(
+        "SELECT ?1, ?2, ?3, ?4, ?5",
+        vec![json!(null), json!(true), json!(-3), json!(1.5), json!("x' OR 1")],
+    )
+    .await;
     assert_eq!(report.unwrap().rows, [[json!(null), json!(1), json!(-3), json!(1.5), json!("x' OR 1")]]);
     let report = ask("SELECT name FROM services WHERE name = ?1", vec![json!("shop")]).await;
     assert_eq!(report.unwrap().rows, [[json!("shop")]]);

@@ -12,20 +12,35 @@ use super::estate::{Estate, name};
 async fn objects_have_columns() {
     let estate = Estate::small().await;
     for (query, expect) in [
-        ("SELECT name, phase, cpu, memory, hostname FROM nodes WHERE cordoned = 0", "edge-1|ready|1.5|2147483648|host-1 edge-2|lost|1.5|2147483648|host-2"),
+        (
+            "SELECT name, phase, cpu, memory, hostname FROM nodes WHERE cordoned = 0",
+            "edge-1|ready|1.5|2147483648|host-1 edge-2|lost|1.5|2147483648|host-2",
+        ),
         ("SELECT name FROM nodes WHERE labels ->> 'cloud' = 'own' AND phase = 'lost'", "edge-2"),
-        ("SELECT project, name, replicas, ready, cpu, restarts FROM services ORDER BY name", "bank|ledger|1|1|0.0|0 default|shop|2|2|0.5|1"),
-        ("SELECT generation, created_at, spec ->> '$.command[0]' FROM services WHERE project = 'default' AND name = 'shop'", "1|2023-11-14T22:13:20.000Z|./shop"),
+        (
+            "SELECT project, name, replicas, ready, cpu, restarts FROM services ORDER BY name",
+            "bank|ledger|1|1|0.0|0 default|shop|2|2|0.5|1",
+        ),
+        (
+            "SELECT generation, created_at, spec ->> '$.command[0]' FROM services WHERE project = 'default' AND name = 'shop'",
+            "1|2023-11-14T22:13:20.000Z|./shop",
+        ),
         ("SELECT count(*) FROM services WHERE project = 'Not A Name'", "0"),
         ("SELECT name FROM services WHERE name = 'shop'", "shop"),
         ("SELECT name FROM services WHERE name = 'SHOP' COLLATE NOCASE", "shop"),
         ("SELECT name FROM services WHERE name IN ('shop', 'ledger', 'none') ORDER BY 1", "ledger shop"),
-        ("SELECT name, ordinal, node, pid, exit_signal, exited_at FROM replicas WHERE project = 'default'", "shop|0|edge-1|100|9|2023-11-14T22:00:00.000Z shop|1|edge-2|101|9|2023-11-14T22:00:00.000Z"),
+        (
+            "SELECT name, ordinal, node, pid, exit_signal, exited_at FROM replicas WHERE project = 'default'",
+            "shop|0|edge-1|100|9|2023-11-14T22:00:00.000Z shop|1|edge-2|101|9|2023-11-14T22:00:00.000Z",
+        ),
         ("SELECT name, ordinal FROM checks WHERE NOT healthy", "shop|1"),
-        ("SELECT action, name, node, generation FROM actions ORDER BY position", "start|shop|edge-1|1 stop|ledger|edge-2|null"),
+        (
+            "SELECT action, name, node, generation FROM actions ORDER BY position",
+            "start|shop|edge-1|1 stop|ledger|edge-2|null",
+        ),
         ("SELECT name, reason FROM unplaced", "big|0 of 3 nodes fit"),
         ("SELECT phase, actions, unplaced, reason FROM plans", "executed|2|1|made"),
-        ("SELECT name, role, spec ->> 'hash' FROM tokens", "alice|admin|"),
+        ("SELECT name, holder, role, spec ->> 'hash' FROM tokens", "t-1|alice|admin|"),
         ("SELECT count(*) FROM incidents", "0"),
         ("SELECT count(*) FROM jobs", "0"),
     ] {
@@ -56,7 +71,10 @@ async fn the_record_is_narrowed_by_what_is_asked() {
         ("SELECT reason FROM timeline WHERE sequence > 17 ORDER BY sequence", "r17 r18 r19"),
         ("SELECT reason FROM timeline WHERE sequence BETWEEN 3 AND 4 ORDER BY sequence DESC", "r3 r2"),
         ("SELECT reason FROM timeline WHERE sequence = 5", "r4"),
-        ("SELECT reason FROM timeline WHERE act = 'exit' AND project = 'bank' AND kind = 'service' AND name = 'ledger' LIMIT 2", "r11 r13"),
+        (
+            "SELECT reason FROM timeline WHERE act = 'exit' AND project = 'bank' AND kind = 'service' AND name = 'ledger' LIMIT 2",
+            "r11 r13",
+        ),
         ("SELECT count(*) FROM timeline WHERE act = 'nonsense'", "0"),
         ("SELECT count(*) FROM timeline WHERE kind = 'nonsense'", "0"),
         ("SELECT reason FROM timeline WHERE time >= 1700000018000", "r18 r19"),
@@ -65,7 +83,10 @@ async fn the_record_is_narrowed_by_what_is_asked() {
         ("SELECT reason FROM timeline WHERE at <= '2023-11-14T22:13:21Z'", "r0 r1"),
         ("SELECT count(*) FROM timeline WHERE at >= '2023-11-14'", "20"),
         ("SELECT count(*) FROM timeline WHERE at > '2023-11-15'", "0"),
-        ("SELECT at, after ->> 'n', actor, ordinal FROM timeline WHERE reason = 'r7'", "2023-11-14T22:13:27.000Z|7|agent:edge-1|0"),
+        (
+            "SELECT at, after ->> 'n', actor, ordinal FROM timeline WHERE reason = 'r7'",
+            "2023-11-14T22:13:27.000Z|7|agent:edge-1|0",
+        ),
     ] {
         assert_eq!(estate.rows(query).await, expect, "{query}");
     }
@@ -105,7 +126,8 @@ async fn everything_is_described() {
     for table in tables.split(' ') {
         let found = estate.rows(&format!("SELECT count(*) FROM {table}")).await;
         assert!(found.parse::<u64>().is_ok(), "{table}: {found}");
-        let columns = estate.rows(&format!("SELECT name FROM lepton_columns WHERE table_name = '{table}'")).await;
+        let columns =
+            estate.rows(&format!("SELECT name FROM lepton_columns WHERE table_name = '{table}'")).await;
         let listed = columns.replace(' ', "\", \"");
         let all = estate.rows(&format!("SELECT \"{listed}\" FROM {table} LIMIT 1")).await;
         assert!(!all.starts_with("error"), "{table}: {all}");
@@ -121,7 +143,7 @@ async fn a_server_adds_its_own() {
     let own = Provided {
         name: "reconcilers",
         description: "what the server does by itself",
-        columns: &[
+        columns: vec![
             Column::new("name", ColumnType::Text, "its name"),
             Column::new("runs", ColumnType::Integer, "runs since the start"),
         ],
@@ -134,7 +156,8 @@ async fn a_server_adds_its_own() {
     assert_eq!(estate.rows("SELECT name, runs FROM reconcilers WHERE runs > 2").await, "placement|3");
     assert_eq!(estate.rows_in(SqlScope::Project(name("bank")), "SELECT * FROM reconcilers").await, "");
     let report = estate.ask(SqlScope::All, "SELECT *, runs + 1 FROM reconcilers", Vec::new()).await.unwrap();
-    let columns: Vec<_> = report.columns.iter().map(|c| (c.name.as_str(), c.declared_type.as_deref())).collect();
+    let columns: Vec<_> =
+        report.columns.iter().map(|c| (c.name.as_str(), c.declared_type.as_deref())).collect();
     assert_eq!(columns, [("name", Some("TEXT")), ("runs", Some("INTEGER")), ("runs + 1", None)]);
     assert_eq!(report.rows, [[json!("placement"), json!(3), json!(4)]]);
 }

@@ -85,7 +85,9 @@ pub(super) async fn generation_counts_spec_and_labels_only(store: Tried) {
 pub(super) async fn the_same_again_changes_nothing(store: Tried) {
     let shop = key("shop");
     let spec = || json!({"a": 1, "b": [1.5, null]});
-    commit(&store, vec![put(&shop, spec(), Expect::Any), status(&shop, json!({"up": 1}), Expect::Any)]).await.unwrap();
+    commit(&store, vec![put(&shop, spec(), Expect::Any), status(&shop, json!({"up": 1}), Expect::Any)])
+        .await
+        .unwrap();
     let before = (get(&store, &shop).await, store.revision().await.unwrap());
     let reordered = json!({"b": [1.5, null], "a": 1});
     for change in [
@@ -158,8 +160,11 @@ pub(super) async fn status_of_nothing(store: Tried) {
 pub(super) async fn rehearsing_writes_nothing(store: Tried) {
     let shop = key("shop");
     let line = entry(&shop, Act::Apply, "tried");
-    let transaction =
-        || Transaction { changes: vec![put(&shop, json!({"n": 1}), Expect::Absent)], timeline: vec![line.clone()], fence: None };
+    let transaction = || Transaction {
+        changes: vec![put(&shop, json!({"n": 1}), Expect::Absent)],
+        timeline: vec![line.clone()],
+        fence: None,
+    };
     let rehearsed = store.rehearse(at(1), transaction()).await.unwrap();
     assert_eq!((rehearsed.changed[0], rehearsed.appended), (true, 1));
     assert_eq!((store.get(&shop).await.unwrap(), store.revision().await.unwrap()), (None, 0));

@@ -31,8 +31,12 @@ pub(super) async fn selectors_choose(store: Tried) {
         commit(&store, vec![put_labelled(&key(name), pairs, json!({}), Expect::Any)]).await.unwrap();
     }
     // A changed label counts as it is now.
-    commit(&store, vec![put_labelled(&key("moved"), &[("tier", "web")], json!({}), Expect::Any)]).await.unwrap();
-    commit(&store, vec![put_labelled(&key("moved"), &[("tier", "old")], json!({}), Expect::Any)]).await.unwrap();
+    commit(&store, vec![put_labelled(&key("moved"), &[("tier", "web")], json!({}), Expect::Any)])
+        .await
+        .unwrap();
+    commit(&store, vec![put_labelled(&key("moved"), &[("tier", "old")], json!({}), Expect::Any)])
+        .await
+        .unwrap();
     for (selector, expect) in [
         ("", "db moved plain spot web"),
         ("tier=web", "spot web"),

@@ -27,7 +27,11 @@ pub(super) async fn entries_come_with_their_changes(store: Tried) {
     };
     assert_eq!(store.commit(at(0), transaction).await.unwrap().appended, 1);
     let found = store.timeline(&TimelineInput::default()).await.unwrap();
-    assert_eq!(found.iter().map(|recorded| &recorded.entry).collect::<Vec<_>>(), [&line], "every field comes back");
+    assert_eq!(
+        found.iter().map(|recorded| &recorded.entry).collect::<Vec<_>>(),
+        [&line],
+        "every field comes back"
+    );
     assert!(store.has_entry(line.id).await.unwrap());
 }
 

@@ -25,7 +25,11 @@ pub(super) async fn changes_arrive_in_order(store: Tried) {
     commit(&store, vec![delete(&shop, Expect::Any)]).await.unwrap();
     let (events, next) = store.watch(&from(0), 100, NOW).await.unwrap();
     let objects: Vec<_> = events.iter().map(|event| event.object.clone()).collect();
-    assert_eq!(objects, [Some(first.clone()), Some(second), None], "each change once, as it was then; no-ops never");
+    assert_eq!(
+        objects,
+        [Some(first.clone()), Some(second), None],
+        "each change once, as it was then; no-ops never"
+    );
     assert!(events.windows(2).all(|pair| pair[0].revision < pair[1].revision));
     assert!(events.iter().all(|event| event.key == shop));
     assert_eq!(events[0].revision, first.meta.revision);
@@ -67,7 +71,8 @@ pub(super) async fn a_wait_ends_at_the_first_change(store: Tried) {
     commit(&store, vec![put(&key("other"), json!({}), Expect::Any)]).await.unwrap();
     tokio::task::yield_now().await;
     commit(&store, vec![put(&job, json!({}), Expect::Any)]).await.unwrap();
-    let (events, _) = tokio::time::timeout(PATIENCE / 2, waiting).await.expect("woken by the change").unwrap();
+    let (events, _) =
+        tokio::time::timeout(PATIENCE / 2, waiting).await.expect("woken by the change").unwrap();
     assert_eq!(events.first().map(|event| event.key.clone()), Some(job));
 }
 
@@ -149,7 +154,12 @@ pub(super) async fn nothing_is_missed_under_load(store: Tried) {
         let object = event.object.as_ref().unwrap();
         assert_eq!(object.meta.revision, event.revision);
         let before = last.insert(event.key.clone(), object.meta.generation).unwrap_or(0);
-        assert_eq!(object.meta.generation, before + 1, "no change of {} was skipped or told twice", event.key);
+        assert_eq!(
+            object.meta.generation,
+            before + 1,
+            "no change of {} was skipped or told twice",
+            event.key
+        );
     }
     assert!(last.values().all(|n| *n == rounds));
 }

@@ -46,24 +46,22 @@ fn apply_change(
     change: Change,
 ) -> Result<(Option<AnyObject>, bool), StoreError> {
     match change {
-        Change::PutSpec { key, uid, labels, spec, expect } => {
-            match meet(connection, &key, expect)? {
-                Some((_, found)) if found.spec == spec && found.meta.labels == labels => Ok((Some(found), false)),
-                Some((id, found)) => {
-                    let relabel = found.meta.labels != labels;
-                    let mut object = AnyObject { spec, ..found };
-                    object.meta.labels = labels;
-                    object.meta.generation += 1;
-                    touch(connection, now, &mut object)?;
-                    update(connection, id, &object)?;
-                    if relabel {
-                        write_labels(connection, id, &object.meta.labels)?;
-                    }
-                    Ok((Some(object), true))
+        Change::PutSpec { key, uid, labels, spec, expect } => match meet(connection, &key, expect)? {
+            Some((_, found)) if found.spec == spec && found.meta.labels == labels => Ok((Some(found), false)),
+            Some((id, found)) => {
+                let relabel = found.meta.labels != labels;
+                let mut object = AnyObject { spec, ..found };
+                object.meta.labels = labels;
+                object.meta.generation += 1;
+                touch(connection, now, &mut object)?;
+                update(connection, id, &object)?;
+                if relabel {
+                    write_labels(connection, id, &object.meta.labels)?;
                 }
-                None => create(connection, now, key, uid, labels, spec).map(|object| (Some(object), true)),
+                Ok((Some(object), true))
             }
-        }
+            None => create(connection, now, key, uid, labels, spec).map(|object| (Some(object), true)),
+        },
         Change::PutStatus { key, status, expect } => {
             if expect == Expect::Absent {
                 return Err(StoreError::Invalid(format!("a status of {key} cannot expect it to be absent")));
@@ -83,8 +81,7 @@ fn apply_change(
             None => Ok((None, false)),
             Some((id, _)) => {
                 let revision = next_revision(connection)?;
-                let mut delete =
-                    connection.prepare_cached("DELETE FROM objects WHERE id = ?1")?;
+                let mut delete = connection.prepare_cached("DELETE FROM objects WHERE id = ?1")?;
                 delete.execute([id])?;
                 log_change(connection, now, revision, &key, None)?;
                 Ok((None, true))
@@ -134,20 +131,18 @@ fn create(
         )
         ?;
     let meta = &object.meta;
-    insert
-        .execute(params![
-            object.kind.as_str(),
-            meta.project.as_str(),
-            meta.name.as_str(),
-            meta.uid.to_string(),
-            json(&meta.labels)?,
-            json(&object.spec)?,
-            json(&object.status)?,
-            integer(meta.generation),
-            integer(meta.revision),
-            now.as_millis(),
-        ])
-        ?;
+    insert.execute(params![
+        object.kind.as_str(),
+        meta.project.as_str(),
+        meta.name.as_str(),
+        meta.uid.to_string(),
+        json(&meta.labels)?,
+        json(&object.spec)?,
+        json(&object.status)?,
+        integer(meta.generation),
+        integer(meta.revision),
+        now.as_millis(),
+    ])?;
     write_labels(connection, connection.last_insert_rowid(), &meta.labels)?;
     Ok(object)
 }
@@ -175,23 +170,22 @@ fn update(connection: &Connection, id: i64, object: &AnyObject) -> Result<(), St
         )
         ?;
     let meta = &object.meta;
-    update
-        .execute(params![
-            id,
-            json(&meta.labels)?,
-            json(&object.spec)?,
-            json(&object.status)?,
-            integer(meta.generation),
-            integer(meta.revision),
-            meta.updated_at.as_millis(),
-        ])
-        ?;
+    update.execute(params![
+        id,
+        json(&meta.labels)?,
+        json(&object.spec)?,
+        json(&object.status)?,
+        integer(meta.generation),
+        integer(meta.revision),
+        meta.updated_at.as_millis(),
+    ])?;
     Ok(())
 }
 
 fn write_labels(connection: &Connection, id: i64, labels: &Labels) -> Result<(), StoreError> {
     connection.prepare_cached("DELETE FROM labels WHERE object = ?1")?.execute([id])?;
-    let mut insert = connection.prepare_cached("INSERT INTO labels (object, key, value) VALUES (?1, ?2, ?3)")?;
+    let mut insert =
+        connection.prepare_cached("INSERT INTO labels (object, key, value) VALUES (?1, ?2, ?3)")?;
     for (key, value) in labels {
         insert.execute(params![id, key, value])?;
     }
@@ -199,9 +193,8 @@ fn write_labels(connection: &Connection, id: i64, labels: &Labels) -> Result<(),
 }
 
 fn next_revision(connection: &Connection) -> Result<u64, StoreError> {
-    let mut next = connection
-        .prepare_cached("UPDATE counters SET revision = revision + 1 RETURNING revision")
-        ?;
+    let mut next =
+        connection.prepare_cached("UPDATE counters SET revision = revision + 1 RETURNING revision")?;
     Ok(next.query_row([], |row| row.get::<_, i64>(0))?.cast_unsigned())
 }
 

@@ -83,7 +83,11 @@ pub fn restore(from: &Path, to: &Path, expected: Option<&str>) -> Result<BackupR
         // What is checked is what will be used: the copy, not the source.
         let (bytes, sha256) = digest(&partial).map_err(OpenError::io(&partial))?;
         if let Some(expected) = expected.filter(|expected| !expected.eq_ignore_ascii_case(&sha256)) {
-            return Err(RestoreError::Checksum { path: from.into(), expected: expected.into(), actual: sha256 });
+            return Err(RestoreError::Checksum {
+                path: from.into(),
+                expected: expected.into(),
+                actual: sha256,
+            });
         }
         let revision = inspect(&partial)?;
         place(&partial, to).map_err(OpenError::io(to))?;

@@ -26,7 +26,8 @@ pub(super) fn counters(connection: &Connection) -> rusqlite::Result<Counters> {
     })
 }
 
-const OBJECT: &str = "id, kind, project, name, uid, labels, spec, status, generation, revision, created_at, updated_at";
+const OBJECT: &str =
+    "id, kind, project, name, uid, labels, spec, status, generation, revision, created_at, updated_at";
 
 /// Reads a row of [`OBJECT`]; its id, the object, and how large its JSON is.
 fn object_row(row: &Row<'_>) -> Result<(i64, AnyObject, usize), StoreError> {
@@ -52,9 +53,10 @@ pub(super) fn object(connection: &Connection, key: &Key) -> Result<Option<(i64, 
     let sql = format!("SELECT {OBJECT} FROM objects WHERE kind = ?1 AND project = ?2 AND name = ?3");
     let mut query = connection.prepare_cached(&sql)?;
     let found = query
-        .query_row(params![key.kind.as_str(), key.project.as_str(), key.name.as_str()], |row| Ok(object_row(row)))
-        .optional()
-        ?;
+        .query_row(params![key.kind.as_str(), key.project.as_str(), key.name.as_str()], |row| {
+            Ok(object_row(row))
+        })
+        .optional()?;
     found.transpose().map(|found| found.map(|(id, object, _)| (id, object)))
 }
 
@@ -152,7 +154,10 @@ pub(super) fn changes(
     let Counters { revision, compacted } = counters(connection)?;
     // A revision from the future is one of a store that was since restored from a backup.
     if input.from < compacted || input.from > revision {
-        return Err(StoreError::Compacted { from: input.from, compacted: if input.from < compacted { compacted } else { revision } });
+        return Err(StoreError::Compacted {
+            from: input.from,
+            compacted: if input.from < compacted { compacted } else { revision },
+        });
     }
     let limit = page_size(limit);
     let mut r#where = Where::default();
@@ -175,11 +180,7 @@ pub(super) fn changes(
         let object = row.get_ref(4)?.as_str_or_null().map_err(damaged)?;
         let event = WatchEvent {
             revision: row.get::<_, i64>(0)?.cast_unsigned(),
-            key: Key {
-                kind: kind(text(1)?)?,
-                project: name(text(2)?)?,
-                name: name(text(3)?)?,
-            },
+            key: Key { kind: kind(text(1)?)?, project: name(text(2)?)?, name: name(text(3)?)? },
             object: object.map(json).transpose()?,
         };
         bytes += object.map_or(0, str::len);

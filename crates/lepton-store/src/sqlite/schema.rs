@@ -121,7 +121,11 @@ pub(super) fn identify(path: &Path, connection: &Connection) -> Result<(), OpenE
     let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let id = number("application_id").map_err(OpenError::database(path))?;
     let pages = number("page_count").map_err(OpenError::database(path))?;
-    if id == i64::from(APPLICATION_ID) || (id == 0 && pages == 0) { Ok(()) } else { Err(OpenError::Foreign(path.into())) }
+    if id == i64::from(APPLICATION_ID) || (id == 0 && pages == 0) {
+        Ok(())
+    } else {
+        Err(OpenError::Foreign(path.into()))
+    }
 }
 
 /// Runs SQLite's own `quick_check` or `integrity_check`.

@@ -67,7 +67,10 @@ pub(super) fn entries(connection: &Connection, input: &TimelineInput) -> Result<
         && bytes <= ANSWER_BYTES
     {
         let recorded = entry(row)?;
-        bytes += [13, 14].map(|at| row.get_ref(at).map_or(0, |v| v.as_str().map_or(0, str::len))).iter().sum::<usize>();
+        bytes += [13, 14]
+            .map(|at| row.get_ref(at).map_or(0, |v| v.as_str().map_or(0, str::len)))
+            .iter()
+            .sum::<usize>();
         entries.push(recorded);
     }
     if input.after.is_none() {

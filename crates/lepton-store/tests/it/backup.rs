@@ -37,8 +37,12 @@ async fn what_is_not_whole_stays_out() {
     let refused = |copy: &[u8], expected: Option<&str>| {
         std::fs::write(path("bad"), copy).unwrap();
         let error = restore(&path("bad"), &path("new.db"), expected).unwrap_err();
-        let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|f| f.unwrap().file_name()).collect();
-        assert!(!names.iter().any(|name| name.to_string_lossy().starts_with("new.db")), "left behind: {names:?}");
+        let names: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|f| f.unwrap().file_name()).collect();
+        assert!(
+            !names.iter().any(|name| name.to_string_lossy().starts_with("new.db")),
+            "left behind: {names:?}"
+        );
         error
     };
     let mut flipped = whole.clone();
@@ -49,7 +53,10 @@ async fn what_is_not_whole_stays_out() {
     assert!(matches!(refused(&torn, None), RestoreError::Unusable(_)));
     assert!(matches!(refused(&whole[..whole.len() / 2], None), RestoreError::Unusable(_)));
     assert!(matches!(refused(b"", None), RestoreError::Unusable(_)));
-    assert!(matches!(refused(b"not a database, but long enough to look at", None), RestoreError::Unusable(_)));
+    assert!(matches!(
+        refused(b"not a database, but long enough to look at", None),
+        RestoreError::Unusable(_)
+    ));
 
     let there = restore(&path("copy"), &path("lepton.db"), None).unwrap_err();
     assert!(matches!(there, RestoreError::Exists(_)), "{there}");

@@ -35,7 +35,10 @@ async fn every_past_layout_opens_and_keeps_what_it_holds() {
         let input = ListInput { selector: "tier=web".parse().unwrap(), ..ListInput::default() };
         assert_eq!(store.list(Kind::Service, input).await.unwrap().items.len(), 1);
         let timeline = store.timeline(&TimelineInput::default()).await.unwrap();
-        assert_eq!(timeline.iter().map(|line| line.entry.reason.as_str()).collect::<Vec<_>>(), ["applied", "placed"]);
+        assert_eq!(
+            timeline.iter().map(|line| line.entry.reason.as_str()).collect::<Vec<_>>(),
+            ["applied", "placed"]
+        );
         assert_eq!(store.revision().await.unwrap(), 3);
         store.commit(at(0), put("new", json!({}))).await.unwrap();
         drop(store);
@@ -50,7 +53,10 @@ fn the_latest_layout_has_a_fixture() {
     drop(open_store(&path));
     let latest: u32 =
         Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    assert_eq!(FIXTURES.iter().map(|(layout, _)| *layout).collect::<Vec<_>>(), (1..=latest).collect::<Vec<_>>());
+    assert_eq!(
+        FIXTURES.iter().map(|(layout, _)| *layout).collect::<Vec<_>>(),
+        (1..=latest).collect::<Vec<_>>()
+    );
 }
 
 fn refusal(path: &Path) -> OpenError {
@@ -77,7 +83,11 @@ async fn refusals_say_why() {
 
     std::fs::write(path("text.db"), "dear diary, ".repeat(1_000)).unwrap();
     assert!(matches!(refusal(&path("text.db")), OpenError::Damaged { .. }));
-    assert_eq!(std::fs::read_to_string(path("text.db")).unwrap(), "dear diary, ".repeat(1_000), "left as it was");
+    assert_eq!(
+        std::fs::read_to_string(path("text.db")).unwrap(),
+        "dear diary, ".repeat(1_000),
+        "left as it was"
+    );
 
     assert!(matches!(refusal(&path("no/such/folder.db")), OpenError::Io { .. }));
 
