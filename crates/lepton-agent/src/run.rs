@@ -16,7 +16,7 @@ use crate::collect::{Collector, Pulse, Ticker, Usage};
 use crate::config::{AgentConfig, RemoteWrite, RemoteWriteVersion};
 use crate::link::{Caller, Credential, CredentialError, Introduction, Link, LinkError, join};
 use crate::report::Reporter;
-use crate::ship::{EventQueue, EventShipper, SampleShipper, ShipCounters, Target, Token};
+use crate::ship::{self, EventQueue, EventShipper, SampleShipper, ShipCounters, Target, Token};
 use crate::spool::{self, Reader, SpoolConfig, SpoolError, Writer};
 use crate::supervise::{Clock, Contact, StateError, Supervisor, SupervisorConfig, SystemClock};
 
@@ -117,6 +117,7 @@ pub async fn run(config: AgentConfig, stop: CancellationToken) -> Result<(), Age
             },
             token: target.bearer_token_file.clone().map_or(Token::None, Token::File),
             labels: labels(&target.labels),
+            timeout: ship::TIMEOUT,
         };
         tasks.spawn(SampleShipper::new(reader, target, counters).run(stop.clone()));
     }
@@ -133,6 +134,7 @@ pub async fn run(config: AgentConfig, stop: CancellationToken) -> Result<(), Age
                         protocol: Protocol::V2,
                         token: Token::Fixed(Arc::clone(&caller.token)),
                         labels: vec![("node".to_owned(), node.to_string())],
+                        timeout: ship::TIMEOUT,
                     };
                     tasks.spawn(SampleShipper::new(reader, target, counters).run(stop.clone()));
                     for reader in event_readers {

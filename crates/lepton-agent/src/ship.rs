@@ -31,8 +31,8 @@ pub use samples::{SampleShipper, Target};
 pub use tick::{TickDecoder, TickEncoder, TickError};
 pub use token::Token;
 
-/// Time for one request.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// Time for one request, normally.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longest wait that a receiver can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
@@ -101,6 +101,7 @@ struct Parcel<'a> {
     headers: &'a [(HeaderName, &'static str)],
     token: &'a Token,
     body: Bytes,
+    timeout: Duration,
 }
 
 impl Parcel<'_> {
@@ -113,7 +114,7 @@ impl Parcel<'_> {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
         let request = request.body(full(self.body.clone())).map_err(|error| error.to_string())?;
-        client.send(request, TIMEOUT).await.map_err(|error| chain(&error))
+        client.send(request, self.timeout).await.map_err(|error| chain(&error))
     }
 }
 

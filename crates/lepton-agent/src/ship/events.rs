@@ -10,7 +10,7 @@ use lepton_model::{Name, TimelineEntry};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Delivery, Parcel, ShipCounters, Token, deliver};
+use super::{Delivery, Parcel, ShipCounters, TIMEOUT, Token, deliver};
 use crate::client::Client;
 use crate::spool::{MAX_RECORD, Position, Reader, SpoolError, Writer};
 
@@ -175,7 +175,7 @@ impl EventShipper {
             };
             let path = format!("/v1/agents/{}/events", self.node);
             let headers = [(header::CONTENT_TYPE, "application/json")];
-            let parcel = Parcel { path: &path, headers: &headers, token: &self.token, body };
+            let parcel = Parcel { path: &path, headers: &headers, token: &self.token, body, timeout: TIMEOUT };
             match deliver(&self.client, &self.counters, stop, parcel).await {
                 Delivery::Taken => ShipCounters::add(&self.counters.shipped, count),
                 Delivery::Refused(_) if count > 1 => parts.extend(input.entries.into_iter().map(|entry| vec![entry])),

@@ -1,6 +1,7 @@
 //! Samples to one receiver.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderName, header};
 use lepton_api::remote_write::{Encoder, Protocol, VERSION};
@@ -25,6 +26,8 @@ pub struct Target {
     pub token: Token,
     /// Labels that every series gets, `node` among them.
     pub labels: Vec<(String, String)>,
+    /// How long one request may take.
+    pub timeout: Duration,
 }
 
 /// Takes ticks from the queue, a batch at a time, to one receiver.
@@ -81,13 +84,13 @@ impl SampleShipper {
             let body = bytes::Bytes::copy_from_slice(encoder.finish());
             self.batch.clear();
             if count > 0 {
-                let Target { client, path, protocol, token, .. } = &self.target;
+                let Target { client, path, protocol, token, timeout, .. } = &self.target;
                 let headers = [
                     (header::CONTENT_TYPE, protocol.content_type()),
                     (header::CONTENT_ENCODING, "snappy"),
                     (HeaderName::from_static(VERSION), protocol.version()),
                 ];
-                let parcel = Parcel { path, headers: &headers, token, body };
+                let parcel = Parcel { path, headers: &headers, token, body, timeout: *timeout };
                 match deliver(client, &self.counters, &stop, parcel).await {
                     Delivery::Taken => ShipCounters::add(&self.counters.shipped, count),
                     Delivery::Refused(answer) => {
