@@ -5,7 +5,7 @@ use std::time::Duration;
 use lepton_e2e::until;
 use serde_json::json;
 
-use super::shop::{get, replica, running, shop, three_clouds};
+use super::shop::{get, post, replica, running, shop, three_clouds};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -34,7 +34,7 @@ fn killed_hung_and_broken_services_come_back_or_are_reported() {
 
     // Hung: alive, but its check fails.
     let (_, pid, _) = replica(&estate, 1);
-    get(&estate, 1, "/hang?seconds=600");
+    post(&estate, 1, "/trouble/hang");
     let mended =
         format!("SELECT count(*) FROM replicas WHERE ordinal = 1 AND phase = 'running' AND pid <> {pid}");
     estate.wait_count(PATIENCE, &mended, |count| count == 1).unwrap();

@@ -56,15 +56,21 @@ pub fn replica(estate: &Estate, ordinal: u32) -> (String, i32, u16) {
     (row["node"].as_str().unwrap().to_owned(), number("pid") as i32, number("port") as u16)
 }
 
-/// GETs a path of a replica from its own node.
+/// Asks a replica from its own node; whether it answers 200.
 pub fn get(estate: &Estate, ordinal: u32, path: &str) -> bool {
+    ask(estate, ordinal, path, &[])
+}
+
+/// Makes trouble in a replica.
+pub fn post(estate: &Estate, ordinal: u32, path: &str) -> bool {
+    ask(estate, ordinal, path, &["-X", "POST"])
+}
+
+fn ask(estate: &Estate, ordinal: u32, path: &str, flags: &[&str]) -> bool {
     let (node, _, port) = replica(estate, ordinal);
     let node = &estate.nodes[estate.position(&node).unwrap()];
     let url = format!("http://127.0.0.1:{port}{path}");
-    let output = node
-        .namespace
-        .command("curl")
-        .args(["-s", "-m", "2", "-o", "/dev/null", "-w", "%{http_code}", &url])
-        .output();
-    output.is_ok_and(|output| output.stdout == b"200")
+    let mut command = node.namespace.command("curl");
+    let output = command.args(["-s", "-m", "2", "-o", "/dev/null", "-w", "%{http_code}", &url]).args(flags).output();
+    output.is_ok_and(|output| output.stdout.starts_with(b"2"))
 }
