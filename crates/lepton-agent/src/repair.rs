@@ -14,4 +14,4 @@ mod hands;
 mod ladder;
 
 pub(crate) use hands::{Hands, Uses};
-pub(crate) use ladder::{Do, Ladder, Note, Report, Rung, Seen, Sight};
+pub(crate) use ladder::{Do, History, Ladder, Note, Report, Rung, Seen, Sight};

@@ -106,20 +106,31 @@ enum Command {
     Passed,
 }
 
+/// When steps were used; kept on disk, so that the limits on their use hold across an agent's restart.
+pub(crate) type History = Vec<(RepairStep, VecDeque<Duration>)>;
+
 /// A replica's ladder and where it stands.
 #[derive(Debug, Clone)]
 pub(crate) struct Ladder {
     rungs: Vec<Rung>,
+    /// When each rung was used, within its window.
     uses: Vec<VecDeque<Duration>>,
+    /// Uses of steps before the rungs were known.
+    history: History,
     at: At,
     /// Decided already, and to be done first.
     pending: VecDeque<Do>,
 }
 
 impl Ladder {
-    pub(crate) fn new(rungs: Vec<Rung>) -> Self {
-        let uses = vec![VecDeque::new(); rungs.len()];
-        Self { rungs, uses, at: At::Ready(0), pending: VecDeque::new() }
+    /// A ladder whose rungs are still to come.
+    pub(crate) fn with_history(history: History) -> Self {
+        Self { rungs: Vec::new(), uses: Vec::new(), history, at: At::Ready(0), pending: VecDeque::new() }
+    }
+
+    /// When its steps were used.
+    pub(crate) fn history(&self) -> History {
+        self.rungs.iter().map(|rung| rung.step.clone()).zip(self.uses.iter().cloned()).collect()
     }
 
     pub(crate) fn rung(&self, index: usize) -> Option<&Rung> {
@@ -131,13 +142,20 @@ impl Ladder {
         !matches!(self.at, At::Ready(_) | At::Top(_)) || !self.pending.is_empty()
     }
 
+    /// Whether an act is underway.
+    pub(crate) fn is_acting(&self) -> bool {
+        matches!(self.at, At::Acting { .. })
+    }
+
     /// Takes over other rungs, from the bottom; steps that stay the same keep the count of their uses.
     pub(crate) fn replace(&mut self, rungs: Vec<Rung>) {
-        let uses = rungs.iter().map(|new| {
-            let old = self.rungs.iter().position(|old| old.step == new.step);
-            old.and_then(|at| self.uses.get(at)).cloned().unwrap_or_default()
-        });
-        self.uses = uses.collect();
+        let mut history = self.history();
+        history.append(&mut self.history);
+        let uses = |new: &Rung| {
+            let old = history.iter().find(|(step, _)| *step == new.step);
+            old.map(|(_, uses)| uses.clone()).unwrap_or_default()
+        };
+        self.uses = rungs.iter().map(uses).collect();
         self.rungs = rungs;
         self.at = At::Ready(0);
     }

@@ -153,11 +153,13 @@ impl Replica {
         if record.boot_id != boot_id {
             // Times before a reboot mean nothing after it.
             record.history = Default::default();
+            record.repairs.clear();
             record.boot_id = boot_id;
         }
         record.removed_at = None;
         let log = Arc::new(LogFile::open(dir.log()).map_err(|e| dir.error(e))?);
         let contact = shared.contact.clone();
+        let ladder = Ladder::with_history(record.repairs.clone());
         let replica = Self {
             shared,
             name,
@@ -168,7 +170,7 @@ impl Replica {
             contact,
             stage: Stage::Down { until: None },
             again: false,
-            ladder: Ladder::new(Vec::new()),
+            ladder,
             hands: None,
             settling: None,
             turn: None,
@@ -204,8 +206,7 @@ impl Replica {
                 Event::Hand(report, turn) => {
                     self.hands = None;
                     self.turn = turn.or(self.turn.take());
-                    let seen = self.seen();
-                    self.ladder.report(report, &seen);
+                    self.reported(report);
                 }
                 Event::Settled => {
                     self.settling = None;
@@ -392,7 +393,10 @@ impl Replica {
                         }
                         RunKind::Service { restart, partition, .. } => {
                             if self.record.history.is_looping() {
-                                times.push(Some(up.since.saturating_add(restart.backoff.reset.duration())));
+                                let steady = self.steady_at(up.since, restart);
+                                let reset = up.since.saturating_add(restart.backoff.reset.duration());
+                                times
+                                    .extend([steady, reset].map(|at| Some(at).filter(|&at| at > self.now())));
                             }
                             if *partition == PartitionPolicy::Stop {
                                 times.push(self.contact.borrow().lost_at());

@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::restart::Restarts;
+use crate::repair::History;
 
 /// A file of the state folder could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -171,6 +172,9 @@ pub(crate) struct Record {
     /// Out-of-memory kills in its control group before the process started.
     #[serde(default)]
     pub(crate) out_of_memory_kills: u64,
+    /// When the steps of its ladder were used; these times, too, count within `boot_id`.
+    #[serde(default)]
+    pub(crate) repairs: History,
     /// A runbook that acted and is not yet verified.
     #[serde(default)]
     pub(crate) unverified: Option<Unverified>,
@@ -210,6 +214,7 @@ impl Record {
             boot_id: boot_id.to_owned(),
             groups: Vec::new(),
             out_of_memory_kills: 0,
+            repairs: History::new(),
             unverified: None,
             removed_at: None,
         }

@@ -50,8 +50,14 @@ fn seen(now: u64, health: char, answered: u64) -> Seen {
     }
 }
 
+fn ladder(rungs: Vec<Rung>) -> Ladder {
+    let mut ladder = Ladder::with_history(Vec::new());
+    ladder.replace(rungs);
+    ladder
+}
+
 fn check(rungs: &[Rung], turns: Vec<Turn>) {
-    let mut ladder = Ladder::new(rungs.to_vec());
+    let mut ladder = ladder(rungs.to_vec());
     for (number, turn) in turns.into_iter().enumerate() {
         let (seen, expect) = match turn {
             See(now, health, expect) => (seen(now, health, now), expect),
@@ -301,11 +307,19 @@ fn what_another_replica_has_just_done_is_only_verified() {
 #[test]
 fn other_rungs_keep_the_uses_of_steps_that_stay() {
     let restart = step(RepairAction::Restart, None);
-    let mut ladder = Ladder::new(vec![restart.clone()]);
+    let mut ladder = ladder(vec![restart.clone()]);
     assert!(matches!(ladder.decide(&seen(1, 'u', 1)), Some(Do::Note(_))));
     assert!(ladder.is_busy());
     assert_eq!(ladder.decide(&seen(1, 'u', 1)), Some(Do::Act(0)));
-    ladder.replace(vec![restart, step(RepairAction::Escalate, None)]);
-    assert_eq!(ladder.decide(&seen(2, 'u', 2)), None);
-    assert_eq!(ladder.wake(), Some(Duration::from_secs(11)));
+    let longer = vec![restart, step(RepairAction::Escalate, None)];
+    let waits = |mut ladder: Ladder| {
+        assert_eq!(ladder.decide(&seen(2, 'u', 2)), None);
+        assert_eq!(ladder.wake(), Some(Duration::from_secs(11)));
+    };
+    // So does another agent's ladder.
+    let mut next = Ladder::with_history(ladder.history());
+    next.replace(longer.clone());
+    waits(next);
+    ladder.replace(longer);
+    waits(ladder);
 }

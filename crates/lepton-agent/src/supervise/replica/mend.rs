@@ -1,13 +1,17 @@
 //! Health and repair of a running replica.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use lepton_model::{Act, Outcome, RepairAction, RunKind};
+use lepton_model::{Act, Outcome, RepairAction, RestartPolicy, RunKind};
 
-use super::{Replica, Stage};
+use super::{Replica, Stage, Up};
 use crate::check::{Probed, Verdict};
 use crate::repair::{Do, Note, Report, Rung, Seen, Sight};
 use crate::supervise::state::Unverified;
+
+/// How long a process of a crash loop has to be healthy before repair takes it for mended.
+const STEADY: Duration = Duration::from_secs(10);
 
 impl Replica {
     /// Takes a probe's result.
@@ -60,9 +64,13 @@ impl Replica {
         let now = self.now();
         let contact = *self.contact.borrow();
         let looping = self.record.history.is_looping();
+        let steady = |up: &Up| match self.record.started_from.as_ref().map(|assigned| &assigned.spec.run) {
+            Some(RunKind::Service { restart, .. }) => now >= self.steady_at(up.since, restart),
+            _ => true,
+        };
         let health = match &self.stage {
             Stage::Up(up) => match up.verdict {
-                Verdict::Healthy if looping => Sight::Unsettled,
+                Verdict::Healthy if looping && !steady(up) => Sight::Unsettled,
                 Verdict::Healthy => Sight::Healthy,
                 Verdict::Unhealthy => Sight::Unhealthy,
                 Verdict::Starting => Sight::Unsettled,
@@ -78,6 +86,24 @@ impl Replica {
             answered: contact.answered,
             lease: contact.lease,
         }
+    }
+
+    /// When a crash loop's process that is healthy counts as such: a moment of health is part of the loop.
+    pub(super) fn steady_at(&self, since: Duration, restart: &RestartPolicy) -> Duration {
+        since.saturating_add(restart.backoff.reset.duration().min(STEADY))
+    }
+
+    /// Takes the outcome of a runbook's command.
+    pub(super) fn reported(&mut self, report: Report) {
+        if self.ladder.is_acting() && matches!(report, Report::Done(_)) {
+            let now = self.now();
+            // Whatever waits for its next start is tried at once: what made it crash may be mended.
+            if let Stage::Down { until: Some(until) } = &mut self.stage {
+                *until = now;
+            }
+        }
+        let seen = self.seen();
+        self.ladder.report(report, &seen);
     }
 
     /// Climbs the ladder as far as it goes now.
@@ -98,6 +124,7 @@ impl Replica {
                     self.again = true;
                     let said =
                         exit.map_or_else(|| "it had ended".to_owned(), |exit| format!("stopped ({exit})"));
+                    self.record.repairs = self.ladder.history();
                     let report = Report::Done(format!("{said}, and is started again"));
                     let seen = self.seen();
                     self.ladder.report(report, &seen);
@@ -158,8 +185,9 @@ impl Replica {
         {
             // On disk before the network is touched: an agent after this one undoes it if need be.
             self.record.unverified = Some(Unverified { runbook: name, rollback });
-            self.store().await;
         }
+        self.record.repairs = self.ladder.history();
+        self.store().await;
         let step = spec.map(|runbook| runbook.act.clone());
         self.hands = Some(tokio::spawn(async move { (hands.perform(step).await, None) }));
     }

@@ -216,6 +216,25 @@ async fn a_crash_loop_is_escalated() {
 }
 
 #[tokio::test]
+async fn a_crash_loop_is_mended_by_a_runbook_and_tried_at_once() {
+    let mut rig = Rig::new().await;
+    let mut broken = service("shop", "[ -e cured ] && exec sleep 300; exit 1");
+    let RunKind::Service { restart, repair, .. } = &mut broken.spec.run else { unreachable!() };
+    restart.backoff.initial = Period::from_millis(1);
+    restart.backoff.reset = Period::from_millis(200);
+    restart.crash_loop.restarts = 2;
+    *repair = vec![step(RepairAction::Runbook, Some("cure"))];
+    repair[0].verify_within = Period::from_secs(20);
+    let cure = runbook(&rig, "touch cured", None);
+    rig.runbooks.insert("default/cure".into(), cure);
+    rig.apply(vec![broken]).await;
+    let verified = rig.event(Act::RepairVerify).await;
+    assert_eq!(verified.outcome, Outcome::Ok, "{}", verified.reason);
+    rig.phase(&replica("shop"), ReplicaPhase::Running).await;
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn checks_that_never_pass_count_once_startup_is_over() {
     let mut rig = Rig::new().await;
     let mut shop = patient(Vec::new());
