@@ -1,0 +1,7 @@
+//! The binary `lepton`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lepton::main()
+}
