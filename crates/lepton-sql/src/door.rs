@@ -103,8 +103,9 @@ impl SqlDoor {
     /// Adds a table; one of the same name as ours takes its place.
     #[must_use]
     pub fn with_table(self, table: Provided) -> Self {
-        let others = self.tables.iter().filter(|known| known.name() != table.name).map(Arc::clone);
-        let tables = others.chain(std::iter::once(Arc::new(table.clone()) as Arc<dyn Table>)).collect();
+        let table: Arc<dyn Table> = Arc::new(table);
+        let others = self.tables.iter().filter(|known| known.name() != table.name()).map(Arc::clone);
+        let tables = others.chain(std::iter::once(Arc::clone(&table))).collect();
         Self { tables, ..self }
     }
 

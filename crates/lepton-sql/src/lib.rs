@@ -32,4 +32,5 @@ mod vtab;
 
 pub use door::{SqlConfig, SqlDoor, SqlScope, TableReport};
 pub use error::SqlError;
+pub use rusqlite::types::Value as SqlValue;
 pub use table::{Column, ColumnType, Provided};

@@ -140,10 +140,6 @@ pub(crate) trait Rows {
     fn advance(&mut self) -> Result<bool, SqlError>;
     /// A value of the current row.
     fn cell(&self, column: usize) -> Cell<'_>;
-    /// The sequence number of the current row, where the table has one.
-    fn rowid(&self) -> Option<i64> {
-        None
-    }
 }
 
 /// A value on its way to SQLite.

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_int};
+use std::hash::{Hash as _, Hasher};
 
 use std::sync::Arc;
 
-use rusqlite::types::{Value, ValueRef};
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::vtab::{
     Context as Answer, Filters, IndexConstraintOp, IndexInfo, Module, VTab, VTabConfig, VTabConnection,
     VTabCursor, sqlite3_vtab, sqlite3_vtab_cursor,
@@ -149,8 +150,8 @@ unsafe impl VTab<'_> for Mounted {
         Ok(Cursor {
             base: sqlite3_vtab_cursor::default(),
             mount: Arc::clone(&self.mount),
+            width: self.mount.table.columns().len(),
             rows: None,
-            row: 0,
         })
     }
 }
@@ -159,9 +160,9 @@ unsafe impl VTab<'_> for Mounted {
 struct Cursor {
     base: sqlite3_vtab_cursor,
     mount: Arc<Mount>,
+    width: usize,
     /// None before the first scan and after its end.
     rows: Option<Box<dyn Rows>>,
-    row: i64,
 }
 
 impl Cursor {
@@ -190,12 +191,10 @@ unsafe impl VTabCursor for Cursor {
         self.pass(self.mount.context.budget.check())?;
         let request = read_plan(plan.unwrap_or_default(), args);
         self.rows = Some(self.pass(self.mount.table.open(&self.mount.context, request))?);
-        self.row = 0;
         self.step()
     }
 
     fn next(&mut self) -> rusqlite::Result<()> {
-        self.row += 1;
         self.step()
     }
 
@@ -211,7 +210,29 @@ unsafe impl VTabCursor for Cursor {
         }
     }
 
+    /// SQLite answers `a = 1 OR b = 2` by two scans, and tells by this number which rows both found. So it must be the
+    /// same for a row in every scan, and another for every other row: a hash of all its values.
     fn rowid(&self) -> rusqlite::Result<i64> {
-        Ok(self.rows.as_ref().and_then(|rows| rows.rowid()).unwrap_or(self.row))
+        let mut hash = std::hash::DefaultHasher::new();
+        if let Some(rows) = &self.rows {
+            for column in 0..self.width {
+                identify(&rows.cell(column), &mut hash);
+            }
+        }
+        Ok(hash.finish().cast_signed())
+    }
+}
+
+fn identify(cell: &ToSqlOutput<'_>, hash: &mut impl Hasher) {
+    let value = match cell {
+        ToSqlOutput::Borrowed(value) => *value,
+        ToSqlOutput::Owned(value) => ValueRef::from(value),
+        _ => ValueRef::Null,
+    };
+    match value {
+        ValueRef::Null => hash.write_u8(0),
+        ValueRef::Integer(number) => number.hash(hash),
+        ValueRef::Real(number) => number.to_bits().hash(hash),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.hash(hash),
     }
 }

@@ -18,6 +18,9 @@ const PAGE: usize = 500;
 /// Weight of the objects that one statement keeps, in bytes about.
 const KEPT: usize = 32 << 20;
 
+/// All objects of a kind in one project, or in all.
+type List = Arc<Vec<Arc<AnyObject>>>;
+
 /// What one statement has read: the inner table of a join is read from here from the second time on, and is then the
 /// same every time.
 #[derive(Default)]
@@ -25,13 +28,13 @@ pub(crate) struct Objects(Mutex<Kept>);
 
 #[derive(Default)]
 struct Kept {
-    lists: HashMap<(Kind, Option<Name>), Arc<Vec<Arc<AnyObject>>>>,
+    lists: HashMap<(Kind, Option<Name>), List>,
     points: HashMap<Key, Option<Arc<AnyObject>>>,
     weight: usize,
 }
 
 impl Objects {
-    fn list(&self, kind: Kind, project: Option<&Name>) -> Option<Arc<Vec<Arc<AnyObject>>>> {
+    fn list(&self, kind: Kind, project: Option<&Name>) -> Option<List> {
         self.0.lock().lists.get(&(kind, project.cloned())).map(Arc::clone)
     }
 
@@ -167,7 +170,7 @@ impl<R: Send + Sync + 'static> Table for ObjectTable<R> {
 
 /// Objects of one kind, from the statement's memory or page by page.
 enum Source {
-    Kept(Arc<Vec<Arc<AnyObject>>>, usize),
+    Kept(List, usize),
     Point(Option<Arc<AnyObject>>),
     Pages(Box<Pages>),
 }

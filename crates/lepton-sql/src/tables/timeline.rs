@@ -226,8 +226,4 @@ impl Rows for Entries {
             _ => null(),
         }
     }
-
-    fn rowid(&self) -> Option<i64> {
-        self.current.as_ref().and_then(|recorded| i64::try_from(recorded.sequence).ok())
-    }
 }

@@ -28,6 +28,8 @@ async fn samples_are_narrowed_by_what_is_asked() {
             "SELECT count(*) FROM samples WHERE node = 'edge-1' AND metric = 'node_load1' AND at > '2023-11-14T22:10:00Z'",
             "4",
         ),
+        // Two scans of one table, and what both find counts once.
+        ("SELECT count(*) FROM samples WHERE metric = 'node_load1' OR node = 'edge-1'", "302"),
         ("SELECT min(value), max(value) FROM samples WHERE metric = 'node_load1'", "0.0|5.9"),
         (
             "SELECT time, at, value FROM samples WHERE metric = 'node_load1' AND node = 'edge-1' AND time = 1700000000000",

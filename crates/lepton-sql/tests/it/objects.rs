@@ -43,6 +43,8 @@ async fn objects_have_columns() {
         ("SELECT name, holder, role, spec ->> 'hash' FROM tokens", "t-1|alice|admin|"),
         ("SELECT count(*) FROM incidents", "0"),
         ("SELECT count(*) FROM jobs", "0"),
+        ("SELECT count(*) FROM replicas WHERE name = 'shop' OR project = 'bank'", "3"),
+        ("SELECT count(*) FROM replicas WHERE name = 'shop' OR project = 'default'", "2"),
     ] {
         assert_eq!(estate.rows(query).await, expect, "{query}");
     }
@@ -69,6 +71,14 @@ async fn the_record_is_narrowed_by_what_is_asked() {
         ("SELECT count(*), min(sequence), max(sequence) FROM timeline", "20|1|20"),
         ("SELECT reason FROM timeline ORDER BY sequence DESC LIMIT 3", "r19 r18 r17"),
         ("SELECT reason FROM timeline WHERE sequence > 17 ORDER BY sequence", "r17 r18 r19"),
+        (
+            "SELECT reason FROM timeline WHERE act IN ('start', 'exit') ORDER BY sequence DESC LIMIT 2",
+            "r19 r18",
+        ),
+        (
+            "SELECT reason FROM timeline WHERE act = 'start' OR name = 'ledger' ORDER BY sequence DESC LIMIT 2",
+            "r19 r17",
+        ),
         ("SELECT reason FROM timeline WHERE sequence BETWEEN 3 AND 4 ORDER BY sequence DESC", "r3 r2"),
         ("SELECT reason FROM timeline WHERE sequence = 5", "r4"),
         (

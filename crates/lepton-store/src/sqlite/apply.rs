@@ -249,7 +249,7 @@ fn append(connection: &Connection, entry: &TimelineEntry) -> Result<usize, Store
             subject.project.as_str(),
             subject.name.as_str(),
             subject.replica,
-            entry.node.as_ref().map(|node| node.as_str()),
+            entry.node.as_ref().map(lepton_model::Name::as_str),
             entry.plan.as_ref().map(|plan| plan.0.as_bytes().as_slice()),
             entry.reason,
             outcome.as_str(),
