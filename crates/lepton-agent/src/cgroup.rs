@@ -75,6 +75,13 @@ impl Cgroups {
         Self { layout: "none", parents: Vec::new(), refusal: Some("control groups are not used".to_owned()) }
     }
 
+    /// Removes this node's folders, where no replica's group is left in them.
+    pub(crate) fn tidy(&self) {
+        for parent in &self.parents {
+            let _ = fs::remove_dir(&parent.path);
+        }
+    }
+
     /// `v1`, `v2`, `hybrid` or `none`.
     pub fn layout(&self) -> &'static str {
         self.layout

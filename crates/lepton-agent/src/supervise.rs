@@ -12,7 +12,7 @@
 //! ```
 //!
 //! **An agent's end is not a service's end.** Processes lead sessions of their own, write their own logs and are on record before they
-//! run ([`state`]); [`Supervisor::open`] takes up those of an agent that stopped, crashed or was killed. So a drop of the
+//! run (`supervise/state.rs`); [`Supervisor::open`] takes up those of an agent that stopped, crashed or was killed. So a drop of the
 //! [`Supervisor`] leaves everything running, and only [`Supervisor::shutdown`] with `keep_running: false` stops it. Under systemd this
 //! needs `KillMode=process` in the agent's unit.
 //!
@@ -259,6 +259,9 @@ impl Supervisor {
         for task in tasks.into_values() {
             // Cancelled, or it has ended: both is meant.
             let _ = task.handle.await;
+        }
+        if !keep_running {
+            self.shared.cgroups.tidy();
         }
     }
 }

@@ -241,6 +241,7 @@ impl Replica {
                 if self.is_up() {
                     self.stop("the agent is shut down with its services", None, None).await;
                 }
+                crate::cgroup::Group::reopen(&self.record.groups).remove();
                 Flow::End
             }
         }

@@ -58,6 +58,7 @@ async fn an_adopted_service_is_stopped_with_its_family() {
     rig.apply(Vec::new()).await;
     rig.gone(&replica("shop")).await;
     assert!(!pids(dir.path()).into_iter().any(lives));
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -100,6 +101,7 @@ async fn what_was_unassigned_while_no_agent_watched_is_stopped() {
     rig.gone(&replica("shop")).await;
     assert!(!lives(pids(dir.path())[0]));
     assert_eq!(rig.supervisor.generation().await, 2);
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -141,6 +143,7 @@ async fn no_moment_of_a_crash_doubles_a_service() {
     rig.apply(Vec::new()).await;
     rig.gone(&replica("shop")).await;
     assert!(!pids(dir.path()).into_iter().any(lives));
+    rig.stop().await;
 }
 
 #[tokio::test]

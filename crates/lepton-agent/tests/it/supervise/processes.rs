@@ -45,6 +45,7 @@ async fn stopping_ends_the_whole_family() {
     rig.gone(&replica("family")).await;
     assert!(!pids.iter().any(|&pid| lives(pid)));
     assert_eq!(rig.story(), [(Act::Start, Outcome::Ok), (Act::Stop, Outcome::Ok), (Act::Exit, Outcome::Ok)]);
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -58,6 +59,7 @@ async fn what_ignores_its_signal_is_killed_after_its_grace() {
     let exit = rig.event(Act::Exit).await;
     assert_eq!(exit.reason, "stopped: killed by signal 9, killed after a grace of 200ms");
     rig.gone(&replica("deaf")).await;
+    rig.stop().await;
 }
 
 #[tokio::test]
