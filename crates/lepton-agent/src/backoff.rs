@@ -18,7 +18,7 @@ impl Backoff {
     }
 
     /// The wait after one more failure.
-    pub fn next(&mut self) -> Duration {
+    pub fn wait(&mut self) -> Duration {
         let bound = self.first.saturating_mul(2_u32.saturating_pow(self.failures.min(31))).min(self.most);
         self.failures = self.failures.saturating_add(1);
         // Never under a quarter: "anywhere from zero" alone would sometimes retry at once.
@@ -49,10 +49,10 @@ mod tests {
     fn waits_grow_to_their_bound_and_start_over() {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
         for bound in [100, 200, 400, 800, 1_000, 1_000] {
-            let wait = backoff.next();
+            let wait = backoff.wait();
             assert!((bound / 4..=bound).contains(&(wait.as_millis())), "{wait:?} for {bound}");
         }
         backoff.reset();
-        assert!(backoff.next() <= Duration::from_millis(100));
+        assert!(backoff.wait() <= Duration::from_millis(100));
     }
 }

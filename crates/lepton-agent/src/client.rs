@@ -130,7 +130,8 @@ impl Client {
             match sender.try_send_request(request).await {
                 Ok(response) => {
                     let (head, body) = response.into_parts();
-                    let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(SendError::Broken)?.to_bytes();
+                    let body =
+                        Limited::new(body, MAX_ANSWER).collect().await.map_err(SendError::Broken)?.to_bytes();
                     let mut idle = self.idle.lock();
                     if idle.len() < MAX_IDLE && sender.is_ready() {
                         idle.push(sender);
@@ -154,12 +155,14 @@ impl Client {
 
     async fn dial(&self) -> Result<Sender, SendError> {
         let name = || self.endpoint.authority().to_owned();
-        let stream = TcpStream::connect(self.endpoint.address()).await.map_err(|e| SendError::Connect(name(), e))?;
+        let stream =
+            TcpStream::connect(self.endpoint.address()).await.map_err(|e| SendError::Connect(name(), e))?;
         // Requests are written in one piece; waiting for more to send would only delay them.
         stream.set_nodelay(true).map_err(|e| SendError::Connect(name(), e))?;
         match &self.tls {
             Some(tls) if self.endpoint.is_tls() => {
-                let stream = tls.connect(self.endpoint.host(), stream).await.map_err(|e| SendError::Tls(name(), e))?;
+                let stream =
+                    tls.connect(self.endpoint.host(), stream).await.map_err(|e| SendError::Tls(name(), e))?;
                 serve(stream).await
             }
             _ => serve(stream).await,

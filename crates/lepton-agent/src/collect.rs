@@ -197,7 +197,9 @@ impl Collector {
 fn folder(path: &Path) -> io::Result<impl Iterator<Item = std::fs::DirEntry> + use<>> {
     match std::fs::read_dir(path) {
         Ok(entries) => Ok(Some(entries).into_iter().flatten().filter_map(Result::ok)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None.into_iter().flatten().filter_map(Result::ok)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(None.into_iter().flatten().filter_map(Result::ok))
+        }
         Err(error) => Err(error),
     }
 }

@@ -193,23 +193,28 @@ impl AgentConfig {
     pub fn load(args: AgentArgs) -> Result<Self, ConfigError> {
         let mut config = match &args.config {
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| ConfigError::File(path.clone(), error))?;
+                let text =
+                    std::fs::read_to_string(path).map_err(|error| ConfigError::File(path.clone(), error))?;
                 Self::from_toml(path, &text)?
             }
             None => Self::default(),
         };
-        config.join_token = std::env::var("LEPTON_JOIN_TOKEN").ok().filter(|token| !token.is_empty()).map(Secret);
+        config.join_token =
+            std::env::var("LEPTON_JOIN_TOKEN").ok().filter(|token| !token.is_empty()).map(Secret);
         config.override_with(args);
         config.validate().map_err(ConfigError::Invalid)?;
         Ok(config)
     }
 
     fn from_toml(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| ConfigError::Toml { path: path.to_path_buf(), problem: error.to_string() })
+        toml::from_str(text)
+            .map_err(|error| ConfigError::Toml { path: path.to_path_buf(), problem: error.to_string() })
     }
 
     fn override_with(&mut self, args: AgentArgs) {
-        let AgentArgs { config: _, server, name, state_dir, interval, ca_file, join_token_file, labels, .. } = args;
+        let AgentArgs {
+            config: _, server, name, state_dir, interval, ca_file, join_token_file, labels, ..
+        } = args;
         self.server = server.or(self.server.take());
         self.name = name.or(self.name.take());
         self.ca_file = ca_file.or(self.ca_file.take());
@@ -250,7 +255,11 @@ impl AgentConfig {
             match Endpoint::parse(server) {
                 Err(error) => errors.push("server", error.to_string()),
                 Ok(endpoint) => {
-                    errors.require(endpoint.path().is_empty(), "server", "has no path, only scheme, host and port");
+                    errors.require(
+                        endpoint.path().is_empty(),
+                        "server",
+                        "has no path, only scheme, host and port",
+                    );
                     errors.require(
                         self.insecure || !endpoint.is_exposed(),
                         "server",
@@ -270,7 +279,8 @@ impl AgentConfig {
                 ),
             }
         }
-        let urls: std::collections::BTreeSet<_> = self.remote_write.iter().map(|target| &target.url).collect();
+        let urls: std::collections::BTreeSet<_> =
+            self.remote_write.iter().map(|target| &target.url).collect();
         errors.require(urls.len() == self.remote_write.len(), "remote_write", "names a url twice");
         errors.require(self.state_dir.is_absolute(), "state_dir", "is an absolute path");
         errors.into_result()
@@ -297,7 +307,10 @@ mod tests {
     fn mistakes_name_their_field() {
         let check = |toml: &str, expect: &str| {
             let found = problem(toml, AgentArgs::default());
-            assert!(if expect.is_empty() { found.is_empty() } else { found.contains(expect) }, "{toml}: {found}");
+            assert!(
+                if expect.is_empty() { found.is_empty() } else { found.contains(expect) },
+                "{toml}: {found}"
+            );
         };
         check("server = 'https://lepton.example'", "");
         check("server = 'http://127.0.0.1:7700'\ninterval = '1s'\n[spool]\nsamples = '16Mi'", "");
@@ -331,10 +344,10 @@ mod tests {
         });
         assert_eq!(config.server.as_deref(), Some("https://b.example"));
         assert_eq!(config.interval, Period::from_secs(1));
-        assert_eq!(config.labels.into_iter().collect::<Vec<_>>(), [
-            ("cloud".to_owned(), "aws".to_owned()),
-            ("zone".to_owned(), "b".to_owned())
-        ]);
+        assert_eq!(
+            config.labels.into_iter().collect::<Vec<_>>(),
+            [("cloud".to_owned(), "aws".to_owned()), ("zone".to_owned(), "b".to_owned())]
+        );
         assert!(!config.cgroups);
     }
 }

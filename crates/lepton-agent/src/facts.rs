@@ -64,7 +64,9 @@ fn memory_limit(roots: &Roots) -> Option<u64> {
         let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
         let (tree, file) = match controllers {
             "" => (root.clone(), "memory.max"),
-            v1 if v1.split(',').any(|name| name == "memory") => (root.join("memory"), "memory.limit_in_bytes"),
+            v1 if v1.split(',').any(|name| name == "memory") => {
+                (root.join("memory"), "memory.limit_in_bytes")
+            }
             _ => continue,
         };
         // In a container the path is the host's while the tree begins at the container: then only the root is there.

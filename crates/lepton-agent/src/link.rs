@@ -88,8 +88,18 @@ impl Caller {
         body: Option<&impl Serialize>,
         timeout: Duration,
     ) -> Result<Answer, LinkError> {
-        let bytes = body.map(serde_json::to_vec).transpose().map_err(|error| LinkError::Request(error.to_string()))?;
-        self.stream(method, path, full(bytes.map(Bytes::from).unwrap_or_default()), "application/json", timeout).await
+        let bytes = body
+            .map(serde_json::to_vec)
+            .transpose()
+            .map_err(|error| LinkError::Request(error.to_string()))?;
+        self.stream(
+            method,
+            path,
+            full(bytes.map(Bytes::from).unwrap_or_default()),
+            "application/json",
+            timeout,
+        )
+        .await
     }
 
     async fn stream(
@@ -160,7 +170,7 @@ pub async fn join(
             tracing::warn!(error = crate::ship::chain(&error), "cannot join yet; trying on");
         }
         tokio::select! {
-            () = tokio::time::sleep(backoff.next()) => {}
+            () = tokio::time::sleep(backoff.wait()) => {}
             () = stop.cancelled() => return Err(LinkError::Request("the agent stops".to_owned())),
         }
     }

@@ -46,7 +46,8 @@ fn run(args: AgentArgs) -> anyhow::Result<()> {
         .build()?;
     runtime.block_on(async {
         let stop = CancellationToken::new();
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let asked = stop.clone();
         tokio::spawn(async move {
             tokio::select! {

@@ -99,7 +99,16 @@ pub async fn run(config: AgentConfig, stop: CancellationToken) -> Result<(), Age
         Some(_) => tokio::spawn(EventQueue::new(events, received, Arc::clone(&event_counters)).run()),
         None => tokio::spawn(log_events(received)),
     };
-    let heart = start_collector(&config, facts.clone(), &supervisor, samples.writer, samples.counters.clone(), &event_counters, &clock, &reporter)?;
+    let heart = start_collector(
+        &config,
+        facts.clone(),
+        &supervisor,
+        samples.writer,
+        samples.counters.clone(),
+        &event_counters,
+        &clock,
+        &reporter,
+    )?;
 
     let labels = |extra: &lepton_model::Labels| {
         let own = ("node".to_owned(), node.to_string());
@@ -110,7 +119,11 @@ pub async fn run(config: AgentConfig, stop: CancellationToken) -> Result<(), Age
     for ((client, target), (reader, (_, counters))) in receivers.others.iter().zip(readers) {
         let target = Target {
             client: Arc::clone(client),
-            path: if client.endpoint().path().is_empty() { "/".to_owned() } else { client.endpoint().path().to_owned() },
+            path: if client.endpoint().path().is_empty() {
+                "/".to_owned()
+            } else {
+                client.endpoint().path().to_owned()
+            },
             protocol: match target.version {
                 RemoteWriteVersion::V1 => Protocol::V1,
                 RemoteWriteVersion::V2 => Protocol::V2,
@@ -220,7 +233,8 @@ impl Receivers {
 
     /// Names of their cursors: by address, so that adding one does not move the others.
     fn names(&self) -> Vec<String> {
-        let other = |(_, target): &(_, RemoteWrite)| format!("remote-{:08x}", crc32fast::hash(target.url.as_bytes()));
+        let other =
+            |(_, target): &(_, RemoteWrite)| format!("remote-{:08x}", crc32fast::hash(target.url.as_bytes()));
         self.server.iter().map(|_| "server".to_owned()).chain(self.others.iter().map(other)).collect()
     }
 }
@@ -291,7 +305,8 @@ fn start_collector(
         let supervisor = supervisor.upgrade();
         supervisor.as_ref().and_then(|slot| slot.get()).map(Supervisor::usage).unwrap_or_default()
     });
-    let seed = u64::from(crc32fast::hash(facts.machine_id.as_bytes())) ^ u64::from(crc32fast::hash(facts.hostname.as_bytes()));
+    let seed = u64::from(crc32fast::hash(facts.machine_id.as_bytes()))
+        ^ u64::from(crc32fast::hash(facts.hostname.as_bytes()));
     let counters = targets.first().map_or_else(Arc::default, |(_, counters)| Arc::clone(counters));
     let shown = targets.into_iter().chain([("events".to_owned(), Arc::clone(events))]).collect();
     let usage = config.server.as_ref().map(|_| usage);

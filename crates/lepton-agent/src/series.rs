@@ -300,7 +300,11 @@ mod tests {
 
     #[test]
     fn a_series_text_reads_back_sorted() {
-        let text = SeriesText::new(MetricKind::Counter, "node_x_total", &[("mode", "idle"), ("cpu", "0"), ("e", "")]);
+        let text = SeriesText::new(
+            MetricKind::Counter,
+            "node_x_total",
+            &[("mode", "idle"), ("cpu", "0"), ("e", "")],
+        );
         assert_eq!(text.name(), "node_x_total");
         assert_eq!(text.labels().collect::<Vec<_>>(), [("cpu", "0"), ("mode", "idle")]);
         assert_eq!(SeriesText::parse(text.as_str()), Some(text));

@@ -142,9 +142,13 @@ async fn deliver(
         };
         ShipCounters::add(&counters.failures, 1);
         if backoff.failures() == 0 {
-            tracing::warn!(server = client.endpoint().authority(), problem, "not shipped; kept, and tried again");
+            tracing::warn!(
+                server = client.endpoint().authority(),
+                problem,
+                "not shipped; kept, and tried again"
+            );
         }
-        let wait = wait.unwrap_or(Duration::ZERO).max(backoff.next());
+        let wait = wait.unwrap_or(Duration::ZERO).max(backoff.wait());
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = stop.cancelled() => return Delivery::Stopped,

@@ -157,7 +157,9 @@ impl Shared {
 
     fn all_read(&self) -> bool {
         self.segments.back().is_some_and(|head| {
-            self.readers.iter().all(|reader| reader.position.segment == head.id && reader.position.offset >= head.bytes)
+            self.readers
+                .iter()
+                .all(|reader| reader.position.segment == head.id && reader.position.offset >= head.bytes)
         })
     }
 }
@@ -167,7 +169,11 @@ impl Shared {
 ///
 /// # Errors
 /// What the file system said.
-pub fn open(folder: &Path, config: SpoolConfig, readers: &[&str]) -> Result<(Writer, Vec<Reader>), SpoolError> {
+pub fn open(
+    folder: &Path,
+    config: SpoolConfig,
+    readers: &[&str],
+) -> Result<(Writer, Vec<Reader>), SpoolError> {
     std::fs::create_dir_all(folder).map_err(|source| SpoolError::file(folder, source))?;
     let segments = segment::scan(folder)?;
     cursor::delete_others(folder, readers)?;
@@ -178,7 +184,8 @@ pub fn open(folder: &Path, config: SpoolConfig, readers: &[&str]) -> Result<(Wri
     let id = used.chain(segments.back().map(|last| last.id)).max().unwrap_or(0) + 1;
     let shared = Arc::new(Mutex::new(Shared { folder: folder.to_path_buf(), segments, readers: Vec::new() }));
     let writer = Writer::new(folder, id, config, Arc::clone(&shared))?;
-    let readers = cursors.into_iter().map(|(cursor, found)| Reader::new(folder, cursor, found, &shared)).collect();
+    let readers =
+        cursors.into_iter().map(|(cursor, found)| Reader::new(folder, cursor, found, &shared)).collect();
     shared.lock().delete_read();
     Ok((writer, readers))
 }

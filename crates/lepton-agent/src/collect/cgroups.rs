@@ -100,14 +100,10 @@ impl Reader<'_> {
     }
 
     fn v2(&mut self, group: &Path) -> Usage {
-        let [usage, user, system, periods, throttled, waited] = self.fields(&group.join("cpu.stat"), [
-            "usage_usec",
-            "user_usec",
-            "system_usec",
-            "nr_periods",
-            "nr_throttled",
-            "throttled_usec",
-        ]);
+        let [usage, user, system, periods, throttled, waited] = self.fields(
+            &group.join("cpu.stat"),
+            ["usage_usec", "user_usec", "system_usec", "nr_periods", "nr_throttled", "throttled_usec"],
+        );
         let [anon, file, inactive] =
             self.fields(&group.join("memory.stat"), ["anon", "file", "inactive_file"]);
         let [killed] = self.fields(&group.join("memory.events"), ["oom_kill"]);
@@ -276,16 +272,20 @@ mod tests {
             ("system.slice/memory.stat", "anon 100\nfile 4000\ninactive_file 1000\n"),
             ("system.slice/ssh.service/pids.current", "2\n"),
         ]);
-        check(sys.path(), Layout::V2, &[
-            ("/system.slice", "container_cpu_usage_seconds_total", 3.0),
-            ("/system.slice", "container_cpu_user_seconds_total", 2.0),
-            ("/system.slice", "container_cpu_system_seconds_total", 1.0),
-            ("/system.slice", "container_memory_usage_bytes", 5000.0),
-            ("/system.slice", "container_memory_rss", 100.0),
-            ("/system.slice", "container_memory_cache", 4000.0),
-            ("/system.slice", "container_memory_working_set_bytes", 4000.0),
-            ("/system.slice/ssh.service", "container_processes", 2.0),
-        ]);
+        check(
+            sys.path(),
+            Layout::V2,
+            &[
+                ("/system.slice", "container_cpu_usage_seconds_total", 3.0),
+                ("/system.slice", "container_cpu_user_seconds_total", 2.0),
+                ("/system.slice", "container_cpu_system_seconds_total", 1.0),
+                ("/system.slice", "container_memory_usage_bytes", 5000.0),
+                ("/system.slice", "container_memory_rss", 100.0),
+                ("/system.slice", "container_memory_cache", 4000.0),
+                ("/system.slice", "container_memory_working_set_bytes", 4000.0),
+                ("/system.slice/ssh.service", "container_processes", 2.0),
+            ],
+        );
     }
 
     #[test]

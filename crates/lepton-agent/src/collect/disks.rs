@@ -139,7 +139,8 @@ mod tests {
 
     #[test]
     fn partitions_and_memory_disks_are_left_out() {
-        let check = |device: &str, expect: bool| assert_eq!(is_left_out(device.as_bytes()), expect, "{device}");
+        let check =
+            |device: &str, expect: bool| assert_eq!(is_left_out(device.as_bytes()), expect, "{device}");
         for device in ["sda1", "vdb12", "xvda1", "loop0", "zram0", "ram15", "nvme0n1p2", "fd0"] {
             check(device, true);
         }

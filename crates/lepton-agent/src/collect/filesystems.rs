@@ -25,13 +25,36 @@ const MAX_STUCK: usize = 4;
 
 /// Kinds of filesystem that hold no data, as node-exporter leaves out, and overlays that repeat their lower one.
 const LEFT_OUT: &[&str] = &[
-    "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "fusectl",
-    "hugetlbfs", "iso9660", "mqueue", "nsfs", "overlay", "proc", "procfs", "pstore", "rpc_pipefs", "securityfs",
-    "selinuxfs", "squashfs", "erofs", "sysfs", "tracefs",
+    "autofs",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "fusectl",
+    "hugetlbfs",
+    "iso9660",
+    "mqueue",
+    "nsfs",
+    "overlay",
+    "proc",
+    "procfs",
+    "pstore",
+    "rpc_pipefs",
+    "securityfs",
+    "selinuxfs",
+    "squashfs",
+    "erofs",
+    "sysfs",
+    "tracefs",
 ];
 
 /// Mount points below these belong to the system or to container engines.
-const LEFT_OUT_BELOW: &[&str] = &["/dev", "/proc", "/sys", "/run/credentials", "/run/netns", "/var/lib/docker", "/var/lib/containers"];
+const LEFT_OUT_BELOW: &[&str] =
+    &["/dev", "/proc", "/sys", "/run/credentials", "/run/netns", "/var/lib/docker", "/var/lib/containers"];
 
 /// A mounted filesystem.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,9 +73,13 @@ pub fn parse(bytes: &[u8]) -> Vec<Mount> {
     let mut mounts = Vec::new();
     for line in text::lines(bytes) {
         let mut words = text::words(line).map(unescape);
-        let (Some(device), Some(point), Some(kind)) = (words.next(), words.next(), words.next()) else { continue };
-        let below = |root: &&str| point == **root || point.strip_prefix(*root).is_some_and(|r| r.starts_with('/'));
-        if LEFT_OUT.contains(&kind.as_str()) || LEFT_OUT_BELOW.iter().any(below) || mounts.len() >= MAX_MOUNTS {
+        let (Some(device), Some(point), Some(kind)) = (words.next(), words.next(), words.next()) else {
+            continue;
+        };
+        let below =
+            |root: &&str| point == **root || point.strip_prefix(*root).is_some_and(|r| r.starts_with('/'));
+        if LEFT_OUT.contains(&kind.as_str()) || LEFT_OUT_BELOW.iter().any(below) || mounts.len() >= MAX_MOUNTS
+        {
             continue;
         }
         if seen.insert(point.clone()) {
@@ -171,7 +198,10 @@ impl Filesystems {
                 space
             }
             Err(_) => {
-                tracing::warn!(mount = point, "the filesystem does not answer; it is left alone until it does");
+                tracing::warn!(
+                    mount = point,
+                    "the filesystem does not answer; it is left alone until it does"
+                );
                 self.stuck.push((point.to_owned(), asker));
                 None
             }
@@ -224,9 +254,14 @@ mod tests {
         let input = "proc /proc proc rw 0 0\n/dev/vda / ext4 rw,relatime 0 0\ntmpfs /run/netns/a tmpfs rw 0 0\n\
                      //nas/share /mnt/my\\040share cifs rw 0 0\n/dev/vda / ext4 rw 0 0\noverlay /x overlay rw 0 0\n\
                      /dev/sdb1 /devices xfs rw 0 0\ncut /short\n";
-        let found: Vec<_> = parse(input.as_bytes()).into_iter().map(|m| (m.device, m.point, m.kind)).collect();
-        let expect = [("/dev/vda", "/", "ext4"), ("//nas/share", "/mnt/my share", "cifs"), ("/dev/sdb1", "/devices", "xfs")]
-            .map(|(d, p, k)| (d.to_owned(), p.to_owned(), k.to_owned()));
+        let found: Vec<_> =
+            parse(input.as_bytes()).into_iter().map(|m| (m.device, m.point, m.kind)).collect();
+        let expect = [
+            ("/dev/vda", "/", "ext4"),
+            ("//nas/share", "/mnt/my share", "cifs"),
+            ("/dev/sdb1", "/devices", "xfs"),
+        ]
+        .map(|(d, p, k)| (d.to_owned(), p.to_owned(), k.to_owned()));
         assert_eq!(found, expect);
     }
 

@@ -65,11 +65,7 @@ impl Cores {
         })
     }
 
-    fn new(
-        name: &'static str,
-        proc: &Path,
-        define: fn(&mut SeriesTable, &str, &str, &str) -> Slot,
-    ) -> Self {
+    fn new(name: &'static str, proc: &Path, define: fn(&mut SeriesTable, &str, &str, &str) -> Slot) -> Self {
         let file = KernelFile::new(proc.join(name));
         Self { name, file, rows: Rows::new(MAX_COUNTERS), key: Vec::new(), define }
     }
@@ -101,12 +97,15 @@ impl Source for Cores {
     }
 }
 
+/// What one core counts: the core's number, and up to six counters.
+type EachCore<'a> = &'a mut dyn FnMut(&[u8], [Option<f64>; 6]);
+
 /// One line of a table per core: `/proc/net/softnet_stat`, `/proc/schedstat`.
 pub struct PerCore {
     name: &'static str,
     file: KernelFile,
     rows: Rows<6>,
-    parse: fn(&[u8], &mut dyn FnMut(&[u8], [Option<f64>; 6])),
+    parse: fn(&[u8], EachCore<'_>),
     names: [&'static str; 6],
 }
 
@@ -181,7 +180,7 @@ impl Source for PerCore {
 }
 
 /// A line per core that is on, in hexadecimal; its number is column 13 since Linux 5.10, else the line's place.
-pub fn parse_softnet(bytes: &[u8], each: &mut dyn FnMut(&[u8], [Option<f64>; 6])) {
+pub fn parse_softnet(bytes: &[u8], each: EachCore<'_>) {
     for (at, line) in text::lines(bytes).enumerate() {
         let mut columns = [None; 13];
         for (column, word) in columns.iter_mut().zip(text::words(line)) {
@@ -198,7 +197,7 @@ pub fn parse_softnet(bytes: &[u8], each: &mut dyn FnMut(&[u8], [Option<f64>; 6])
 }
 
 /// `cpu0 0 0 0 0 0 0 running waiting timeslices`, nanoseconds
-pub fn parse_schedstat(bytes: &[u8], each: &mut dyn FnMut(&[u8], [Option<f64>; 6])) {
+pub fn parse_schedstat(bytes: &[u8], each: EachCore<'_>) {
     for line in text::lines(bytes) {
         let Some(rest) = line.strip_prefix(b"cpu") else { continue };
         let mut words = text::words(rest);
@@ -241,15 +240,23 @@ mod tests {
         let input = "           CPU0       CPU2       \n 24:          1          0  IO-APIC   5-edge      ACPI:Ged\n\
                      NMI:   7   8   Non-maskable interrupts\nERR:          3\nbad\n";
         parse_cores(input.as_bytes(), |line, core, value, device| {
-            found.push(format!("{} {} {value} {}", text::label(line), text::label(core), text::label(device)));
+            found.push(format!(
+                "{} {} {value} {}",
+                text::label(line),
+                text::label(core),
+                text::label(device)
+            ));
         });
-        assert_eq!(found, [
-            "24 0 1 IO-APIC   5-edge      ACPI:Ged",
-            "24 2 0 IO-APIC   5-edge      ACPI:Ged",
-            "NMI 0 7 Non-maskable interrupts",
-            "NMI 2 8 Non-maskable interrupts",
-            "ERR 0 3 ",
-        ]);
+        assert_eq!(
+            found,
+            [
+                "24 0 1 IO-APIC   5-edge      ACPI:Ged",
+                "24 2 0 IO-APIC   5-edge      ACPI:Ged",
+                "NMI 0 7 Non-maskable interrupts",
+                "NMI 2 8 Non-maskable interrupts",
+                "ERR 0 3 ",
+            ]
+        );
     }
 
     #[test]
@@ -262,18 +269,23 @@ mod tests {
             });
             assert_eq!(found, expect, "{input:?}");
         };
-        check("0000000b 00000001 00000002 0 0 0 0 0 0 00000003 00000004 00000005 0000000c 0 0\n", &[
-            "12 [11.0, 1.0, 2.0, 3.0, 4.0, 5.0]",
-        ]);
+        check(
+            "0000000b 00000001 00000002 0 0 0 0 0 0 00000003 00000004 00000005 0000000c 0 0\n",
+            &["12 [11.0, 1.0, 2.0, 3.0, 4.0, 5.0]"],
+        );
         // 2.6.32 had nine columns.
-        check("00000001 0 0 0 0 0 0 0 0\n00000002 0 0 0 0 0 0 0 0\n", &["0 [1.0, 0.0, 0.0]", "1 [2.0, 0.0, 0.0]"]);
+        check(
+            "00000001 0 0 0 0 0 0 0 0\n00000002 0 0 0 0 0 0 0 0\n",
+            &["0 [1.0, 0.0, 0.0]", "1 [2.0, 0.0, 0.0]"],
+        );
         check("zz\n\n", &[]);
     }
 
     #[test]
     fn schedstat() {
         let mut found = Vec::new();
-        let input = "version 15\ntimestamp 1\ncpu10 0 0 0 0 0 0 2000000000 1000000000 42\ndomain0 3 1\ncpu1 0\n";
+        let input =
+            "version 15\ntimestamp 1\ncpu10 0 0 0 0 0 0 2000000000 1000000000 42\ndomain0 3 1\ncpu1 0\n";
         parse_schedstat(input.as_bytes(), &mut |core, v| found.push((text::label(core).into_owned(), v)));
         assert_eq!(found, [("10".to_owned(), [Some(2.0), Some(1.0), Some(42.0), None, None, None])]);
     }

@@ -39,26 +39,35 @@ impl Words {
 
     /// `node_filefd_*`
     pub fn file_handles(proc: &Path) -> Self {
-        Self::new("filefd", proc, &[(
-            "sys/fs/file-nr",
-            &["node_filefd_allocated", "_", "node_filefd_maximum"],
-        )])
+        Self::new(
+            "filefd",
+            proc,
+            &[("sys/fs/file-nr", &["node_filefd_allocated", "_", "node_filefd_maximum"])],
+        )
     }
 
     /// `node_entropy_*`
     pub fn entropy(proc: &Path) -> Self {
-        Self::new("entropy", proc, &[
-            ("sys/kernel/random/entropy_avail", &["node_entropy_available_bits"]),
-            ("sys/kernel/random/poolsize", &["node_entropy_pool_size_bits"]),
-        ])
+        Self::new(
+            "entropy",
+            proc,
+            &[
+                ("sys/kernel/random/entropy_avail", &["node_entropy_available_bits"]),
+                ("sys/kernel/random/poolsize", &["node_entropy_pool_size_bits"]),
+            ],
+        )
     }
 
     /// `node_nf_conntrack_*`
     pub fn conntrack(proc: &Path) -> Self {
-        Self::new("conntrack", proc, &[
-            ("sys/net/netfilter/nf_conntrack_count", &["node_nf_conntrack_entries"]),
-            ("sys/net/netfilter/nf_conntrack_max", &["node_nf_conntrack_entries_limit"]),
-        ])
+        Self::new(
+            "conntrack",
+            proc,
+            &[
+                ("sys/net/netfilter/nf_conntrack_count", &["node_nf_conntrack_entries"]),
+                ("sys/net/netfilter/nf_conntrack_max", &["node_nf_conntrack_entries_limit"]),
+            ],
+        )
     }
 
     /// `lepton_node_uptime_seconds`: by the clock that runs on while the machine sleeps

@@ -326,68 +326,70 @@ mod tests {
             ],
         );
         // 2.6.32 (RHEL 6): other keys, same shape; a cut last line is left out.
-        check(parse_meminfo, "VmallocChunk:   34359736283 kB\nDirectMap4k:", &[(
-            "",
-            "VmallocChunk_bytes",
-            35_184_369_953_792.0,
-        )]);
+        check(
+            parse_meminfo,
+            "VmallocChunk:   34359736283 kB\nDirectMap4k:",
+            &[("", "VmallocChunk_bytes", 35_184_369_953_792.0)],
+        );
     }
 
     #[test]
     fn vmstat() {
-        check(parse_vmstat, "nr_free_pages 5\npgfault 7\n\nbad\nworse x\n", &[
-            ("", "nr_free_pages", 5.0),
-            ("", "pgfault", 7.0),
-        ]);
+        check(
+            parse_vmstat,
+            "nr_free_pages 5\npgfault 7\n\nbad\nworse x\n",
+            &[("", "nr_free_pages", 5.0), ("", "pgfault", 7.0)],
+        );
     }
 
     #[test]
     fn sockstat() {
         let page = super::super::page_size();
-        check(parse_sockstat, "sockets: used 15\nTCP: inuse 1 orphan 0 mem 2\nFRAG: inuse 0 memory 0\n", &[
-            ("sockets", "used", 15.0),
-            ("TCP", "inuse", 1.0),
-            ("TCP", "orphan", 0.0),
-            ("TCP", "mem", 2.0),
-            ("TCP", "mem_bytes", 2.0 * page),
-            ("FRAG", "inuse", 0.0),
-            ("FRAG", "memory", 0.0),
-        ]);
+        check(
+            parse_sockstat,
+            "sockets: used 15\nTCP: inuse 1 orphan 0 mem 2\nFRAG: inuse 0 memory 0\n",
+            &[
+                ("sockets", "used", 15.0),
+                ("TCP", "inuse", 1.0),
+                ("TCP", "orphan", 0.0),
+                ("TCP", "mem", 2.0),
+                ("TCP", "mem_bytes", 2.0 * page),
+                ("FRAG", "inuse", 0.0),
+                ("FRAG", "memory", 0.0),
+            ],
+        );
     }
 
     #[test]
     fn netstat() {
-        check(parse_netstat, "Tcp: RtoMin MaxConn CurrEstab\nTcp: 200 -1 4\nUdp: InErrors\nOther: 1\nIcmp:", &[
-            ("Tcp", "RtoMin", 200.0),
-            ("Tcp", "MaxConn", -1.0),
-            ("Tcp", "CurrEstab", 4.0),
-        ]);
+        check(
+            parse_netstat,
+            "Tcp: RtoMin MaxConn CurrEstab\nTcp: 200 -1 4\nUdp: InErrors\nOther: 1\nIcmp:",
+            &[("Tcp", "RtoMin", 200.0), ("Tcp", "MaxConn", -1.0), ("Tcp", "CurrEstab", 4.0)],
+        );
     }
 
     #[test]
     fn snmp6() {
-        check(parse_snmp6, "Ip6InReceives 3\nIcmp6OutType133\t6\nUdpLite6InErrors 0\nbad 1\n", &[
-            ("Ip6", "InReceives", 3.0),
-            ("Icmp6", "OutType133", 6.0),
-            ("UdpLite6", "InErrors", 0.0),
-        ]);
+        check(
+            parse_snmp6,
+            "Ip6InReceives 3\nIcmp6OutType133\t6\nUdpLite6InErrors 0\nbad 1\n",
+            &[("Ip6", "InReceives", 3.0), ("Icmp6", "OutType133", 6.0), ("UdpLite6", "InErrors", 0.0)],
+        );
     }
 
     #[test]
     fn zones() {
-        check(parse_buddyinfo, "Node 0, zone      DMA      1      0\nNode 1, zone\n", &[
-            ("0 DMA", "0", 1.0),
-            ("0 DMA", "1", 0.0),
-        ]);
+        check(
+            parse_buddyinfo,
+            "Node 0, zone      DMA      1      0\nNode 1, zone\n",
+            &[("0 DMA", "0", 1.0), ("0 DMA", "1", 0.0)],
+        );
         check(
             parse_zoneinfo,
             "Node 0, zone      DMA\n  per-node stats\n      nr_mapped    4274\n  pages free     3840\n        min      49\n        \
              protection: (0, 1, 2)\n      nr_free_pages 3840\n      numa_hit     5\n  pagesets\n    cpu: 0\n       count:    0\n  start_pfn:           1\n",
-            &[
-                ("0 DMA", "nr_free_pages", 3840.0),
-                ("0 DMA", "min", 49.0),
-                ("0 DMA", "numa_hit", 5.0),
-            ],
+            &[("0 DMA", "nr_free_pages", 3840.0), ("0 DMA", "min", 49.0), ("0 DMA", "numa_hit", 5.0)],
         );
     }
 

@@ -76,10 +76,10 @@ mod tests {
     #[test]
     fn both_lines_or_one() {
         let check = |input: &str, expect| assert_eq!(parse(input.as_bytes()), expect, "{input:?}");
-        check("some avg10=65.15 avg60=17.42 avg300=5.31 total=30480129\nfull avg10=0.00 total=7\n", [
-            Some(30_480_129.0),
-            Some(7.0),
-        ]);
+        check(
+            "some avg10=65.15 avg60=17.42 avg300=5.31 total=30480129\nfull avg10=0.00 total=7\n",
+            [Some(30_480_129.0), Some(7.0)],
+        );
         check("full avg10=0.00 avg60=0.00 avg300=0.00 total=5\n", [None, Some(5.0)]);
         check("some total=\nfull\nother total=3", [None, None]);
     }

@@ -57,6 +57,15 @@ struct Group {
     recent: f64,
 }
 
+/// All processes of this moment.
+#[derive(Debug, Default)]
+struct Scan {
+    groups: BTreeMap<Box<[u8]>, Group>,
+    states: BTreeMap<u8, f64>,
+    /// More processes than are read.
+    unread: f64,
+}
+
 /// Ticks of a process when it was last looked at, to add up a group that processes come to and leave.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
@@ -98,12 +107,14 @@ impl Processes {
         }
     }
 
-    fn scan(&mut self) -> io::Result<(BTreeMap<Box<[u8]>, Group>, BTreeMap<u8, f64>, f64)> {
-        let (mut groups, mut states) = (BTreeMap::<Box<[u8]>, Group>::new(), BTreeMap::new());
-        let (mut read, mut unread) = (0, 0.0);
+    fn scan(&mut self) -> io::Result<Scan> {
+        let Scan { mut groups, mut states, mut unread } = Scan::default();
+        let mut read = 0;
         self.pass = self.pass.wrapping_add(1);
         for entry in super::folder(&self.proc)? {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+                continue;
+            };
             if read == MAX_PROCESSES {
                 unread += 1.0;
                 continue;
@@ -133,7 +144,8 @@ impl Processes {
                 group.pages += stat.pages;
                 group.recent += grown.iter().sum::<f64>();
                 group.ticks = std::array::from_fn(|at| {
-                    group.ticks.get(at).copied().unwrap_or_default() + grown.get(at).copied().unwrap_or_default()
+                    group.ticks.get(at).copied().unwrap_or_default()
+                        + grown.get(at).copied().unwrap_or_default()
                 });
             }
         }
@@ -147,7 +159,7 @@ impl Processes {
             });
             group.ticks = *used;
         }
-        Ok((groups, states, unread))
+        Ok(Scan { groups, states, unread })
     }
 }
 
@@ -161,7 +173,7 @@ impl Source for Processes {
     }
 
     fn sample(&mut self, cx: &mut Sampling<'_>) -> io::Result<()> {
-        let (groups, states, unread) = self.scan()?;
+        let Scan { groups, states, unread } = self.scan()?;
         let table = &mut *cx.table;
         self.states.begin();
         for (state, count) in states {
@@ -188,17 +200,18 @@ impl Source for Processes {
                 [
                     table.counter("namedprocess_namegroup_cpu_seconds_total", &cpu("user")),
                     table.counter("namedprocess_namegroup_cpu_seconds_total", &cpu("system")),
-                    table.gauge("namedprocess_namegroup_memory_bytes", &[
-                        ("groupname", &name),
-                        ("memtype", "resident"),
-                    ]),
+                    table.gauge(
+                        "namedprocess_namegroup_memory_bytes",
+                        &[("groupname", &name), ("memtype", "resident")],
+                    ),
                     table.gauge("namedprocess_namegroup_num_procs", &[("groupname", &name)]),
                     table.gauge("namedprocess_namegroup_num_threads", &[("groupname", &name)]),
                 ]
             });
             let [user, system] = group.ticks.map(|ticks| ticks / super::clock_ticks());
             let memory = group.pages * super::page_size();
-            for (slot, value) in slots.into_iter().zip([user, system, memory, group.processes, group.threads]) {
+            for (slot, value) in slots.into_iter().zip([user, system, memory, group.processes, group.threads])
+            {
                 table.set(slot, value);
             }
         }
@@ -233,6 +246,7 @@ fn largest(groups: &BTreeMap<Box<[u8]>, Group>) -> BTreeMap<&[u8], &Group> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -255,7 +269,7 @@ mod tests {
     #[test]
     fn this_process_is_among_those_found() {
         let mut processes = Processes::new(Path::new("/proc"));
-        let Ok((groups, states, unread)) = processes.scan() else { panic!("/proc is readable") };
+        let Scan { groups, states, unread } = processes.scan().unwrap();
         assert!(groups.values().any(|group| group.pages > 0.0));
         assert!(states.contains_key(&b'R') && unread >= 0.0);
         assert!(largest(&groups).len() <= MAX_GROUPS);

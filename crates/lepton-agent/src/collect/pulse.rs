@@ -81,7 +81,10 @@ impl Pulse {
             if synced.elapsed() >= SYNC && !self.writer.is_read() {
                 synced = Instant::now();
                 if let Err(error) = self.writer.syncer().sync() {
-                    tracing::warn!(error = crate::ship::chain(&error), "queued samples would not survive power loss");
+                    tracing::warn!(
+                        error = crate::ship::chain(&error),
+                        "queued samples would not survive power loss"
+                    );
                 }
             }
         }

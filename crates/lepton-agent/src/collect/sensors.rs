@@ -21,12 +21,7 @@ impl Sensors {
         Self { sys: sys.to_path_buf(), rows: Rows::new(MAX_SENSORS) }
     }
 
-    fn set(
-        &mut self,
-        cx: &mut Sampling<'_>,
-        path: &Path,
-        define: impl FnOnce(&mut SeriesTable) -> Slot,
-    ) {
+    fn set(&mut self, cx: &mut Sampling<'_>, path: &Path, define: impl FnOnce(&mut SeriesTable) -> Slot) {
         // A sensor that is asleep answers an error: no value is the right answer then.
         let read = KernelFile::new(path).read(cx.buffer).ok().flatten();
         let Some(value) = read.and_then(|bytes| text::number(bytes.trim_ascii())) else { return };
@@ -65,7 +60,9 @@ impl Source for Sensors {
             for file in super::folder(&chip.path())?.take(MAX_SENSORS * 8) {
                 let name = file.file_name();
                 let name = name.to_string_lossy();
-                let Some(sensor) = name.strip_suffix("_input").filter(|s| s.starts_with("temp")) else { continue };
+                let Some(sensor) = name.strip_suffix("_input").filter(|s| s.starts_with("temp")) else {
+                    continue;
+                };
                 self.set(cx, &file.path(), |table| {
                     table.gauge("node_hwmon_temp_celsius", &[("chip", &chip_name), ("sensor", sensor)])
                 });
@@ -99,7 +96,8 @@ mod tests {
         let mut sensors = Sensors::new(sys.path());
         sensors.sample(&mut Sampling { table: &mut table, buffer: &mut Vec::new() }).unwrap();
         assert_eq!(table.values(), [47.5, 38.0]);
-        let labels: Vec<_> = table.texts().iter().flatten().flat_map(|t| t.labels()).collect();
+        let labels: Vec<_> =
+            table.texts().iter().flatten().flat_map(crate::series::SeriesText::labels).collect();
         assert_eq!(labels, [("type", "x86_pkg_temp"), ("zone", "0"), ("chip", "nvme"), ("sensor", "temp1")]);
     }
 }

@@ -58,9 +58,11 @@ impl Source for Services {
             for check in usage.checks {
                 let [project, service, replica] = labels;
                 let labels = [project, service, replica, ("check", check.name.as_str())];
-                let [up, seconds] = self.checks.slots(format!("{name}\n{}", check.name).as_bytes(), table, |table| {
-                    ["lepton_check_up", "lepton_check_duration_seconds"].map(|name| table.gauge(name, &labels))
-                });
+                let [up, seconds] =
+                    self.checks.slots(format!("{name}\n{}", check.name).as_bytes(), table, |table| {
+                        ["lepton_check_up", "lepton_check_duration_seconds"]
+                            .map(|name| table.gauge(name, &labels))
+                    });
                 table.set(up, f64::from(u8::from(check.up)));
                 table.set(seconds, check.took.as_secs_f64());
             }
@@ -82,8 +84,12 @@ mod tests {
     #[test]
     fn each_replica_and_check_is_a_few_series() {
         let name = |text: &str| Name::new(text).unwrap();
-        let replica =
-            ReplicaName { kind: Kind::Service, project: Key::default_project(), name: name("shop"), ordinal: 1 };
+        let replica = ReplicaName {
+            kind: Kind::Service,
+            project: Key::default_project(),
+            name: name("shop"),
+            ordinal: 1,
+        };
         let usage = ReplicaUsage {
             replica,
             up: true,
@@ -97,6 +103,9 @@ mod tests {
         services.sample(&mut Sampling { table: &mut table, buffer: &mut Vec::new() }).unwrap();
         assert_eq!(table.values(), [1.5, 4096.0, 1.0, 2.0, 0.0, 0.02]);
         let labels: Vec<_> = table.texts().iter().flatten().last().unwrap().labels().collect();
-        assert_eq!(labels, [("check", "http"), ("project", "default"), ("replica", "1"), ("service", "shop")]);
+        assert_eq!(
+            labels,
+            [("check", "http"), ("project", "default"), ("replica", "1"), ("service", "shop")]
+        );
     }
 }

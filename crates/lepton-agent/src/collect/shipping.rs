@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{Sampling, Source};
-use crate::ship::ShipCounters;
 use crate::series::Slot;
+use crate::ship::ShipCounters;
 
 /// `lepton_agent_*{target}`
 pub struct Shipping {

@@ -11,14 +11,25 @@ use super::{Sampling, Source, text};
 use crate::series::Slot;
 
 const STATES: [&str; 12] = [
-    "established", "syn_sent", "syn_recv", "fin_wait1", "fin_wait2", "time_wait", "close", "close_wait", "last_ack",
-    "listen", "closing", "new_syn_recv",
+    "established",
+    "syn_sent",
+    "syn_recv",
+    "fin_wait1",
+    "fin_wait2",
+    "time_wait",
+    "close",
+    "close_wait",
+    "last_ack",
+    "listen",
+    "closing",
+    "new_syn_recv",
 ];
 
 /// Adds the connections of one file, by the kernel's number of the state less one.
 pub fn count(bytes: &[u8], states: &mut [f64; 12]) {
     for line in text::lines(bytes).skip(1) {
-        let state = text::words(line).nth(3).and_then(text::hexadecimal).and_then(|n| usize::try_from(n).ok());
+        let state =
+            text::words(line).nth(3).and_then(text::hexadecimal).and_then(|n| usize::try_from(n).ok());
         if let Some(count) = state.and_then(|n| states.get_mut(n.checked_sub(1)?)) {
             *count += 1.0;
         }

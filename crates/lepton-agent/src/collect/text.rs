@@ -26,7 +26,9 @@ pub fn number(word: &[u8]) -> Option<f64> {
     integer(word).map(|n| n as f64).or_else(|| {
         let text = std::str::from_utf8(word).ok()?;
         // `parse` also takes "nan" and "inf", which no kernel file means as a number.
-        text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e')).then(|| text.parse().ok())?
+        text.bytes()
+            .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e'))
+            .then(|| text.parse().ok())?
     })
 }
 

@@ -25,7 +25,10 @@ pub struct Credential {
 
 impl std::fmt::Debug for Credential {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credential").field("server", &self.server).field("node", &self.node).finish_non_exhaustive()
+        f.debug_struct("Credential")
+            .field("server", &self.server)
+            .field("node", &self.node)
+            .finish_non_exhaustive()
     }
 }
 
@@ -55,7 +58,8 @@ impl Credential {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(CredentialError::File(path, error)),
         };
-        let mode = file.metadata().map_err(|error| CredentialError::File(path.clone(), error))?.permissions().mode();
+        let mode =
+            file.metadata().map_err(|error| CredentialError::File(path.clone(), error))?.permissions().mode();
         if mode & 0o077 != 0 {
             return Err(CredentialError::Exposed(path, mode & 0o777));
         }

@@ -33,7 +33,7 @@ impl Link {
             if backoff.failures() == 0 {
                 tracing::warn!(problem, "no new assignment; the last one stays in force");
             }
-            tokio::time::sleep(backoff.next()).await;
+            tokio::time::sleep(backoff.wait()).await;
         }
     }
 

@@ -42,7 +42,7 @@ impl Link {
                 }
                 Err(error) => {
                     self.lost(&mut lost_since, &error);
-                    tokio::time::sleep(backoff.next().min(third)).await;
+                    tokio::time::sleep(backoff.wait().min(third)).await;
                 }
             }
         }
@@ -62,7 +62,10 @@ impl Link {
             now: self.clock.wall(),
         };
         let path = format!("/v1/agents/{}/status", self.node);
-        self.caller.send(Method::PUT, &path, Some(&input), timeout.max(Duration::from_secs(1))).await.map(drop)
+        self.caller
+            .send(Method::PUT, &path, Some(&input), timeout.max(Duration::from_secs(1)))
+            .await
+            .map(drop)
     }
 
     /// Says once that the server does not answer, when it has not for two thirds of the lease.
@@ -83,6 +86,11 @@ impl Link {
         let Some(since) = since.take() else { return };
         let seconds = self.clock.monotonic().saturating_sub(since).as_secs();
         tracing::info!(seconds, "the server answers again");
-        self.reporter.say(Act::Link, Outcome::Ok, format!("the server answers again after {seconds} s"), None);
+        self.reporter.say(
+            Act::Link,
+            Outcome::Ok,
+            format!("the server answers again after {seconds} s"),
+            None,
+        );
     }
 }

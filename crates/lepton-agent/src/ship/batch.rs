@@ -49,7 +49,12 @@ impl Batch {
 
     /// Writes everything to `encoder`, series by series; every series gets the labels `extra`, which win over its own.
     /// Returns the number of samples.
-    pub fn encode(&self, texts: &[Option<SeriesText>], extra: &[(&str, &str)], encoder: &mut Encoder) -> usize {
+    pub fn encode(
+        &self,
+        texts: &[Option<SeriesText>],
+        extra: &[(&str, &str)],
+        encoder: &mut Encoder,
+    ) -> usize {
         let (mut labels, mut samples, mut count) = (Vec::new(), Vec::new(), 0);
         for (slot, text) in texts.iter().enumerate() {
             let Some(text) = text else { continue };
@@ -111,13 +116,17 @@ mod tests {
         let body = encoder.finish().to_vec();
         decode(Protocol::V2, &body, &Limits::default(), &mut Scratch::default(), |labels, samples| {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            let labels: Vec<_> = labels.iter().map(|(name, value)| format!("{}={}", text(name), text(value))).collect();
+            let labels: Vec<_> =
+                labels.iter().map(|(name, value)| format!("{}={}", text(name), text(value))).collect();
             found.push(format!("{} {samples:?}", labels.join(",")));
         })
         .unwrap();
-        assert_eq!(found, [
-            "__name__=a_total,mode=idle,node=edge-1 [(0, 0.0), (1000, 1.0), (2000, 2.0)]",
-            "__name__=b,node=edge-1 [(1000, 7.5)]",
-        ]);
+        assert_eq!(
+            found,
+            [
+                "__name__=a_total,mode=idle,node=edge-1 [(0, 0.0), (1000, 1.0), (2000, 2.0)]",
+                "__name__=b,node=edge-1 [(1000, 7.5)]",
+            ]
+        );
     }
 }

@@ -64,7 +64,10 @@ impl EventQueue {
                 Ok(()) => fails = false,
                 Err(error) => {
                     if !fails {
-                        tracing::error!(error = super::chain(&error), "events cannot be written down; they wait in memory");
+                        tracing::error!(
+                            error = super::chain(&error),
+                            "events cannot be written down; they wait in memory"
+                        );
                     }
                     fails = true;
                     if self.entries.is_closed() && self.entries.is_empty() {
@@ -79,7 +82,9 @@ impl EventQueue {
     fn take(&mut self, entry: &TimelineEntry) {
         match serde_json::to_vec(entry) {
             Ok(payload) if payload.len() <= MAX_RECORD => self.waiting.push_back(payload),
-            Ok(payload) => tracing::error!(id = %entry.id, bytes = payload.len(), "an event is too large to be kept"),
+            Ok(payload) => {
+                tracing::error!(id = %entry.id, bytes = payload.len(), "an event is too large to be kept")
+            }
             Err(error) => tracing::error!(id = %entry.id, %error, "an event cannot be written"),
         }
     }
@@ -135,7 +140,10 @@ impl EventShipper {
                 return;
             }
             if let Err(error) = self.reader.acknowledge(end) {
-                tracing::warn!(error = super::chain(&error), "after a restart these events will be sent again");
+                tracing::warn!(
+                    error = super::chain(&error),
+                    "after a restart these events will be sent again"
+                );
             }
             self.counters.set_backlog(self.reader.backlog());
         }
@@ -156,7 +164,9 @@ impl EventShipper {
             bytes += self.payload.len();
             match serde_json::from_slice(&self.payload) {
                 Ok(entry) => entries.push(entry),
-                Err(error) => tracing::error!(%error, "an event in the queue does not read; it is passed over"),
+                Err(error) => {
+                    tracing::error!(%error, "an event in the queue does not read; it is passed over")
+                }
             }
         }
         Ok((entries, end))
@@ -175,10 +185,13 @@ impl EventShipper {
             };
             let path = format!("/v1/agents/{}/events", self.node);
             let headers = [(header::CONTENT_TYPE, "application/json")];
-            let parcel = Parcel { path: &path, headers: &headers, token: &self.token, body, timeout: TIMEOUT };
+            let parcel =
+                Parcel { path: &path, headers: &headers, token: &self.token, body, timeout: TIMEOUT };
             match deliver(&self.client, &self.counters, stop, parcel).await {
                 Delivery::Taken => ShipCounters::add(&self.counters.shipped, count),
-                Delivery::Refused(_) if count > 1 => parts.extend(input.entries.into_iter().map(|entry| vec![entry])),
+                Delivery::Refused(_) if count > 1 => {
+                    parts.extend(input.entries.into_iter().map(|entry| vec![entry]))
+                }
                 Delivery::Refused(answer) => {
                     ShipCounters::add(&self.counters.refused, count);
                     tracing::error!(problem = answer.complaint(), "an event was refused and is given up");

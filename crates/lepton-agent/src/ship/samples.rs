@@ -96,13 +96,21 @@ impl SampleShipper {
                     Delivery::Refused(answer) => {
                         ShipCounters::add(&self.counters.refused, count);
                         let server = client.endpoint().authority();
-                        tracing::warn!(server, samples = count, problem = answer.complaint(), "samples refused; given up");
+                        tracing::warn!(
+                            server,
+                            samples = count,
+                            problem = answer.complaint(),
+                            "samples refused; given up"
+                        );
                     }
                     Delivery::Stopped => return,
                 }
             }
             if let Err(error) = self.reader.acknowledge(end) {
-                tracing::warn!(error = super::chain(&error), "after a restart these samples will be sent again");
+                tracing::warn!(
+                    error = super::chain(&error),
+                    "after a restart these samples will be sent again"
+                );
             }
             self.counters.set_backlog(self.reader.backlog());
         }

@@ -269,7 +269,8 @@ mod tests {
     fn a_segment_reads_back_bit_for_bit() {
         let mut table = SeriesTable::new(10);
         let (a, b) = (table.counter("a_total", &[("x", "1")]), table.gauge("b", &[]));
-        let (mut encoder, mut decoder, mut bytes) = (TickEncoder::default(), TickDecoder::default(), Vec::new());
+        let (mut encoder, mut decoder, mut bytes) =
+            (TickEncoder::default(), TickDecoder::default(), Vec::new());
         let mut check = |table: &mut SeriesTable, first, renames, sizes: std::ops::RangeInclusive<usize>| {
             encoder.encode(table, Timestamp::from_millis(1_700_000_000_000), first, &mut bytes);
             assert!(sizes.contains(&bytes.len()), "{} bytes", bytes.len());

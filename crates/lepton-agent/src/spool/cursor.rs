@@ -39,8 +39,13 @@ impl CursorFile {
     pub fn open(folder: &Path, reader: &str) -> Result<(Self, Option<Position>), SpoolError> {
         let path = folder.join(name(reader));
         let fail = |source| SpoolError::file(&path, source);
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(fail)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(fail)?;
         let found = [0, 1].into_iter().filter_map(|slot| read(&file, slot)).max_by_key(|(turn, _)| *turn);
         let turn = found.map_or(0, |(turn, _)| turn);
         Ok((Self { file, turn }, found.map(|(_, position)| position)))
@@ -68,7 +73,8 @@ fn read(file: &File, slot: u64) -> Option<(u64, Position)> {
     if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
         return None;
     }
-    let mut numbers = body.chunks_exact(8).filter_map(|chunk| Some(u64::from_le_bytes(chunk.try_into().ok()?)));
+    let mut numbers =
+        body.chunks_exact(8).filter_map(|chunk| Some(u64::from_le_bytes(chunk.try_into().ok()?)));
     let turn = numbers.next()?;
     Some((turn, Position { segment: numbers.next()?, offset: numbers.next()?, record: numbers.next()? }))
 }

@@ -156,11 +156,16 @@ impl Reader {
     /// Records and bytes that are not acknowledged.
     pub fn backlog(&self) -> (u64, u64) {
         let shared = self.shared.lock();
-        let Some(position) = shared.readers.get(self.index).map(|reader| reader.position) else { return (0, 0) };
+        let Some(position) = shared.readers.get(self.index).map(|reader| reader.position) else {
+            return (0, 0);
+        };
         let later = shared.segments.iter().filter(|segment| segment.id >= position.segment);
         later.fold((0, 0), |(records, bytes), segment| {
-            let (read, before) =
-                if segment.id == position.segment { (position.record, position.offset) } else { (0, segment::FIRST) };
+            let (read, before) = if segment.id == position.segment {
+                (position.record, position.offset)
+            } else {
+                (0, segment::FIRST)
+            };
             (records + segment.records.saturating_sub(read), bytes + segment.bytes.saturating_sub(before))
         })
     }

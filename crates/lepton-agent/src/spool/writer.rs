@@ -41,7 +41,8 @@ impl Writer {
     pub fn roll_if_due(&mut self) -> Result<bool, SpoolError> {
         let shared = self.shared.lock();
         let Some(head) = shared.segments.back().copied() else { return Ok(true) };
-        let due = head.bytes >= self.config.segment_bytes || (head.bytes >= READ_SEGMENT && shared.all_read());
+        let due =
+            head.bytes >= self.config.segment_bytes || (head.bytes >= READ_SEGMENT && shared.all_read());
         drop(shared);
         if due {
             self.roll()?;
@@ -81,7 +82,9 @@ impl Writer {
         while shared.bytes() + size > self.config.max_bytes && shared.segments.len() > 1 {
             lost += shared.drop_oldest();
         }
-        let Some(mut head) = shared.segments.back().copied() else { return Err(SpoolError::TooLarge(payload.len())) };
+        let Some(mut head) = shared.segments.back().copied() else {
+            return Err(SpoolError::TooLarge(payload.len()));
+        };
         // At the end of the last whole record: what an earlier, failed write left there is written over.
         while let Err(error) = self.head.write_all_at(&self.frame, head.bytes) {
             if !is_full(&error) {
@@ -146,10 +149,15 @@ fn create(folder: &Path, id: u64) -> Result<File, SpoolError> {
         file.write_all_at(frame::MAGIC, 0)?;
         Ok(file)
     };
-    make().map_err(|error| if is_full(&error) { SpoolError::DiskFull(error) } else { SpoolError::file(&path, error) })
+    make().map_err(
+        |error| if is_full(&error) { SpoolError::DiskFull(error) } else { SpoolError::file(&path, error) },
+    )
 }
 
 /// No space, no quota, or no more in one file.
 fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
 }

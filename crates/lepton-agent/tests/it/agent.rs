@@ -41,7 +41,10 @@ async fn joined_once_it_measures_reports_and_outlives_its_server() {
     until("a status", || server.stored(|stored| !stored.statuses.is_empty())).await;
     server.stored(|stored| {
         assert_eq!(stored.joins, 1);
-        assert!(stored.authorizations.contains("Bearer lpt_join") && stored.authorizations.contains("Bearer lpt_agent"));
+        assert!(
+            stored.authorizations.contains("Bearer lpt_join")
+                && stored.authorizations.contains("Bearer lpt_agent")
+        );
         let status = stored.statuses.last().unwrap();
         assert!(status.capacity.cpu.as_millis() >= 1_000 && status.capacity.memory.get() > 1 << 20);
         assert!(!status.facts.kernel.is_empty());

@@ -125,19 +125,25 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let shared = Arc::clone(&shared);
         connections.spawn(async move {
             let service = hyper::service::service_fn(move |request| handle(Arc::clone(&shared), request));
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
         });
     }
 }
 
 /// `Err` makes hyper close the connection without an answer.
-async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, &'static str> {
+async fn handle(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, &'static str> {
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
     if let Some(token) = head.headers.get("authorization") {
         shared.stored.lock().authorizations.insert(token.to_str().unwrap().to_owned());
     }
-    let answer = |status: u16, body: String| Ok(Response::builder().status(status).body(Full::from(body)).unwrap());
+    let answer =
+        |status: u16, body: String| Ok(Response::builder().status(status).body(Full::from(body)).unwrap());
     match path.rsplit('/').next().unwrap_or_default() {
         "join" => {
             shared.stored.lock().joins += 1;
@@ -146,9 +152,8 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         "assignment" => {
             tokio::time::sleep(Duration::from_millis(500)).await;
             let now = lepton_agent::supervise::Clock::wall(&lepton_agent::supervise::SystemClock);
-            let report = format!(
-                r#"{{"generation":0,"streams":[],"streams_version":1,"now":"{now}","lease":"3s"}}"#
-            );
+            let report =
+                format!(r#"{{"generation":0,"streams":[],"streams_version":1,"now":"{now}","lease":"3s"}}"#);
             return answer(200, report);
         }
         "status" => {
@@ -162,7 +167,8 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     match fault {
         Some(Fault::Status(status)) => return answer(status, r#"{"detail":"as told"}"#.to_owned()),
         Some(Fault::Busy(seconds)) => {
-            let response = Response::builder().status(429).header("retry-after", seconds).body(Full::default());
+            let response =
+                Response::builder().status(429).header("retry-after", seconds).body(Full::default());
             return Ok(response.unwrap());
         }
         Some(Fault::Hang) => match std::future::pending::<Infallible>().await {},
@@ -189,7 +195,8 @@ fn store(shared: &Shared, protocol: Protocol, body: &[u8]) {
     let mut stored = shared.stored.lock();
     decode(protocol, body, &Limits::default(), &mut Scratch::default(), |labels, samples| {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        let labels: Vec<_> = labels.iter().map(|(name, value)| format!("{}={}", text(name), text(value))).collect();
+        let labels: Vec<_> =
+            labels.iter().map(|(name, value)| format!("{}={}", text(name), text(value))).collect();
         assert!(labels.is_sorted());
         for (stamp, value) in samples {
             match stored.samples.insert((labels.join(","), *stamp), value.to_bits()) {

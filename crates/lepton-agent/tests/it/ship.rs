@@ -49,7 +49,11 @@ impl Machine {
     }
 }
 
-fn ship(reader: Reader, to: &Receiver, protocol: Protocol) -> (JoinHandle<()>, Arc<ShipCounters>, CancellationToken) {
+fn ship(
+    reader: Reader,
+    to: &Receiver,
+    protocol: Protocol,
+) -> (JoinHandle<()>, Arc<ShipCounters>, CancellationToken) {
     let target = Target {
         client: to.client(),
         path: "/v1/telemetry/prometheus".to_owned(),
@@ -72,7 +76,11 @@ fn check_all(receiver: &Receiver, ticks: i64) {
             for part in 0..SERIES {
                 let series = format!("__name__=work_total,node=edge-1,part={part}");
                 let value = (tick * 7 + part as i64) as f64 / 4.0;
-                assert_eq!(stored.samples.get(&(series, tick * 1_000)), Some(&value.to_bits()), "tick {tick}");
+                assert_eq!(
+                    stored.samples.get(&(series, tick * 1_000)),
+                    Some(&value.to_bits()),
+                    "tick {tick}"
+                );
             }
         }
     });

@@ -141,7 +141,11 @@ fn the_oldest_goes_first_and_every_reader_is_counted() {
     }
     assert_eq!(fast, (0..1_000).collect::<Vec<_>>(), "who keeps up loses nothing");
     let slow = drain(&mut readers[1], true);
-    assert_eq!(slow, (1_000 - slow.len()..1_000).collect::<Vec<_>>(), "what is left is the newest, without gaps");
+    assert_eq!(
+        slow,
+        (1_000 - slow.len()..1_000).collect::<Vec<_>>(),
+        "what is left is the newest, without gaps"
+    );
     assert_eq!(lost, 1_000 - slow.len() as u64);
     assert!(slow.len() > 100);
     assert!(writer.is_read());
