@@ -31,6 +31,6 @@ mod tables;
 mod vtab;
 
 pub use door::{SqlConfig, SqlDoor, SqlScope, TableReport};
-pub use error::SqlError;
+pub use error::{Place, SqlError};
 pub use rusqlite::types::Value as SqlValue;
-pub use table::{Column, ColumnType, Provided};
+pub use table::{Column, ColumnType, Provided, RowsFn};
