@@ -1,0 +1,19 @@
+//! The server over real sockets, with its own store and lake in a folder that goes away.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "it/agents.rs"]
+mod agents;
+#[path = "it/auth.rs"]
+mod auth;
+#[path = "it/estate.rs"]
+mod estate;
+#[path = "it/incidents.rs"]
+mod incidents;
+#[path = "it/limits.rs"]
+mod limits;
+#[path = "it/objects.rs"]
+mod objects;
+#[path = "it/openapi.rs"]
+mod openapi;
+#[path = "it/telemetry.rs"]
+mod telemetry;
