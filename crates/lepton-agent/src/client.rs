@@ -1,7 +1,8 @@
 //! A lean HTTP/1.1 client: one server, a few kept connections, bounded answers.
 //!
 //! hyper's connections directly, because what an agent needs of a client is small (no redirects, cookies, proxies,
-//! HTTP/2) and it has to be forgettable.
+//! HTTP/2) and it has to be forgettable: with it the whole agent stays under 8 MB resident, 1.7 MB of that its own
+//! (`lepton-bench agent-weight`). The typed client of `lepton-api`, on reqwest, is for everyone else.
 
 mod endpoint;
 mod tls;
