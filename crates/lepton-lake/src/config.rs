@@ -10,8 +10,8 @@ pub struct LakeConfig {
     pub dir: PathBuf,
     /// Most bytes of samples and series held in memory; past it appends are refused as busy.
     pub head_limit: usize,
-    /// How long a commit waits for company before it is synced. Zero lets the disk decide: whatever arrives during
-    /// one sync shares the next.
+    /// How long a commit waits for company before it is synced: each sync costs, and whatever arrives until it begins
+    /// shares it. Zero syncs at once.
     pub commit_window: Duration,
     /// Window of the blocks the head is cut into; a divisor of `compacted_span`.
     pub block_span: Duration,
@@ -52,7 +52,7 @@ impl LakeConfig {
         Self {
             dir: dir.into(),
             head_limit: 96 << 20,
-            commit_window: Duration::ZERO,
+            commit_window: Duration::from_millis(4),
             block_span: hours(2),
             compacted_span: hours(24),
             late_grace: Duration::from_secs(300),

@@ -49,6 +49,9 @@ pub(crate) struct Head {
     samples: u64,
     span: Span,
     accepted: Vec<Sample>,
+    /// The series after the last one appended to: senders keep their order, so it is often the next, and the table
+    /// need not be asked.
+    likely: u32,
 }
 
 /// Where in time a head has samples.
@@ -119,6 +122,7 @@ impl Head {
             samples: 0,
             span: Span::new(width),
             accepted: Vec::new(),
+            likely: 0,
         }
     }
 
@@ -157,6 +161,7 @@ impl Head {
         }) else {
             return;
         };
+        self.likely = id.wrapping_add(1);
         let Some(series) = self.series.get_mut(id as usize) else { return };
         self.accepted.clear();
         for sample in entry.samples {
@@ -197,6 +202,9 @@ impl Head {
 
     fn find(&self, key: &[u8], hash: u64) -> Option<u32> {
         let same = |id: &u32| self.series.get(*id as usize).is_some_and(|s| s.hash == hash && &*s.key == key);
+        if same(&self.likely) {
+            return Some(self.likely);
+        }
         self.table.find(hash, same).copied()
     }
 

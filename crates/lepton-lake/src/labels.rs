@@ -209,14 +209,9 @@ pub(crate) fn write_key(labels: &mut [(&[u8], &[u8])], key: &mut Vec<u8>) -> Res
             return Err(LabelError::Duplicate { name: lossy(name) });
         }
     }
-    let (mut metric, mut node): (&[u8], &[u8]) = (&[], &[]);
-    for (name, value) in labels.iter() {
-        match *name {
-            b"__name__" => metric = value,
-            b"node" => node = value,
-            _ => {}
-        }
-    }
+    let value_of =
+        |wanted: &[u8]| labels.iter().find(|(name, _)| *name == wanted).map_or(&b""[..], |(_, value)| value);
+    let (metric, node) = (value_of(METRIC_LABEL.as_bytes()), value_of(NODE_LABEL.as_bytes()));
     if metric.is_empty() {
         return Err(LabelError::NoMetric);
     }

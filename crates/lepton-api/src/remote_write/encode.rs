@@ -59,7 +59,8 @@ impl Encoder {
         match self.protocol {
             Protocol::V1 => {
                 for (name, value) in labels {
-                    let length = [name, value].iter().map(|text| 1 + varint_len(text.len() as u64) + text.len()).sum();
+                    let length =
+                        [name, value].iter().map(|text| 1 + varint_len(text.len() as u64) + text.len()).sum();
                     put_bytes_head(&mut self.one, 1, length);
                     put_text(&mut self.one, 1, name);
                     put_text(&mut self.one, 2, value);

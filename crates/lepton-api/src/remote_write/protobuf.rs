@@ -24,7 +24,7 @@ impl<'a> Fields<'a> {
         Self { rest: message }
     }
 
-    #[inline]
+    #[inline(always)]
     fn field(&mut self) -> Option<(u64, Value<'a>)> {
         let tag = take_varint(&mut self.rest)?;
         let value = match tag & 7 {
@@ -44,7 +44,7 @@ impl<'a> Fields<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<(u64, Value<'a>), Damaged>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
@@ -64,22 +64,27 @@ fn take<'a>(input: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
     Some(head)
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn take_varint(input: &mut &[u8]) -> Option<u64> {
-    let (first, mut rest) = input.split_first()?;
-    let mut value = u64::from(*first);
-    if value >= 0x80 {
-        value &= 0x7f;
-        let mut shift = 7;
-        loop {
-            let (byte, tail) = rest.split_first()?;
-            rest = tail;
-            value |= u64::from(byte & 0x7f).checked_shl(shift)?;
-            if *byte < 0x80 {
-                break;
-            }
-            shift += 7;
+    let (first, rest) = input.split_first()?;
+    if *first < 0x80 {
+        *input = rest;
+        return Some(u64::from(*first));
+    }
+    take_long_varint(input)
+}
+
+fn take_long_varint(input: &mut &[u8]) -> Option<u64> {
+    let (mut value, mut shift) = (0, 0);
+    let mut rest = *input;
+    loop {
+        let (byte, tail) = rest.split_first()?;
+        rest = tail;
+        value |= u64::from(byte & 0x7f).checked_shl(shift)?;
+        if *byte < 0x80 {
+            break;
         }
+        shift += 7;
     }
     *input = rest;
     Some(value)

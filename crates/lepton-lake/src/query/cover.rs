@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::block::TIER_COLUMNS;
 use crate::block::catalog::{Block, BlockMeta};
 use crate::block::read::BlockCursor;
 use crate::error::LakeError;
@@ -21,6 +20,8 @@ pub(crate) struct Cover {
     read: u64,
     resolution: i64,
     times: Vec<i64>,
+    /// Columns of a tier that are read, and what they hold for the series at hand; raw values go to the first.
+    wanted: &'static [usize],
     columns: Vec<Vec<f64>>,
 }
 
@@ -78,11 +79,11 @@ impl Inner {
             (Arc::clone(&state.catalog), current.cloned().collect::<Vec<_>>())
         };
         let (tiers, raw) = split(&current, catalog.raw_floor(), query.function, grid, whole);
-        let columns: Vec<_> = (0..TIER_COLUMNS.len()).collect();
+        let columns = columns_for(query.function);
         let mut parts = Vec::new();
         let mut coarsest = 0;
         for (stretch, block) in tiers {
-            let cursor = Box::new(BlockCursor::open(&block, &select(&stretch), &columns)?);
+            let cursor = Box::new(BlockCursor::open(&block, &select(&stretch), columns)?);
             let resolution = block.meta.resolution;
             coarsest = coarsest.max(resolution);
             let source = PartSource::Tier { cursor, resolution };
@@ -103,8 +104,31 @@ impl Inner {
             read: 0,
             resolution: coarsest,
             times: Vec::new(),
-            columns: vec![Vec::new(); TIER_COLUMNS.len()],
+            wanted: columns,
+            columns: vec![Vec::new(); columns.len()],
         })
+    }
+}
+
+/// The columns of a tier, by their places in [`TIER_COLUMNS`], that a function is computed from.
+///
+/// [`TIER_COLUMNS`]: crate::block::TIER_COLUMNS
+fn columns_for(function: Function) -> &'static [usize] {
+    const MIN: usize = 0;
+    const MAX: usize = 1;
+    const SUM: usize = 2;
+    const COUNT: usize = 3;
+    const FIRST: usize = 4;
+    const LAST: usize = 5;
+    const INCREASE: usize = 6;
+    match function {
+        Function::Last => &[COUNT, LAST],
+        Function::Rate | Function::Increase => &[COUNT, FIRST, LAST, INCREASE],
+        Function::Avg => &[COUNT, SUM],
+        Function::Min => &[COUNT, MIN],
+        Function::Max => &[COUNT, MAX],
+        Function::Sum => &[COUNT, SUM],
+        Function::Count | Function::Quantile(_) => &[COUNT],
     }
 }
 
@@ -178,9 +202,11 @@ impl Cover {
                     self.columns.iter_mut().for_each(Vec::clear);
                     cursor.take(part.from, part.to, &mut self.times, &mut self.columns)?;
                     for (at, end) in self.times.iter().enumerate() {
-                        let mut row = [0.0; TIER_COLUMNS.len()];
-                        for (cell, column) in row.iter_mut().zip(&self.columns) {
-                            *cell = column.get(at).copied().unwrap_or(f64::NAN);
+                        let mut row = Bucket::EMPTY.row();
+                        for (place, column) in self.wanted.iter().zip(&self.columns) {
+                            if let (Some(cell), Some(value)) = (row.get_mut(*place), column.get(at)) {
+                                *cell = *value;
+                            }
                         }
                         series.add_bucket(*end, *resolution, &Bucket::from_row(row));
                     }

@@ -165,9 +165,9 @@ fn memory_is_bounded_and_busy_is_not_lost() {
             batch.series(&[("__name__", "m"), ("series", &series.to_string())]).unwrap();
             for at in 0..20 {
                 // Noise does not compress: this is the worst a sender can do.
-                let value = f64::from_bits(
-                    0x3ff0_0000_0000_0000 | (round * 7919 + series * 104_729 + at) as u64 * 0x9e37_79b9_7f4a,
-                );
+                let noise =
+                    ((round * 7919 + series * 104_729 + at) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                let value = f64::from_bits(0x3ff0_0000_0000_0000 | (noise >> 12));
                 batch.sample(NOW + (round * 20 + at) * 100, value);
             }
         }
