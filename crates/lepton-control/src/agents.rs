@@ -69,7 +69,12 @@ impl Agents {
         }
         let fresh = || {
             let contact = AtomicU64::new(self.elapsed());
-            Arc::new(Agent { want: watch::Sender::new(Want::default()), contact, said: Mutex::default(), skew: AtomicU64::new(0) })
+            Arc::new(Agent {
+                want: watch::Sender::new(Want::default()),
+                contact,
+                said: Mutex::default(),
+                skew: AtomicU64::new(0),
+            })
         };
         Arc::clone(self.all.write().entry(node.clone()).or_insert_with(fresh))
     }
@@ -200,7 +205,8 @@ fn differs(before: &AgentStatusInput, after: &AgentStatusInput) -> bool {
 /// Whether two reports tell the same story: every probe has a new moment and duration, which is no news.
 pub(crate) fn same_news(a: &ReplicaReport, b: &ReplicaReport) -> bool {
     let same_check = |a: &CheckReport, b: &CheckReport| a.name == b.name && a.healthy == b.healthy;
-    let checks = a.checks.len() == b.checks.len() && a.checks.iter().zip(&b.checks).all(|(a, b)| same_check(a, b));
+    let checks =
+        a.checks.len() == b.checks.len() && a.checks.iter().zip(&b.checks).all(|(a, b)| same_check(a, b));
     checks
         && a.replica == b.replica
         && a.incarnation == b.incarnation

@@ -204,7 +204,11 @@ impl ServerConfig {
             ("limits.sql_time", limits.sql_time),
             ("history.every", self.history.every),
         ] {
-            errors.require((100..=3_600_000).contains(&millis(period)), field, "must be between 100ms and 1h");
+            errors.require(
+                (100..=3_600_000).contains(&millis(period)),
+                field,
+                "must be between 100ms and 1h",
+            );
         }
         for (field, period) in [
             ("history.timeline", self.history.timeline),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use lepton_api::v1::{ExplainReport, ReplicaExplanation, TimelineRow};
 use lepton_model::{
-    Act, AnyObject, IncidentPhase, Key, Kind, NodeSpec, Outcome, Plan, PlanId, PlanSpec, ReplicaPhase, ReplicaReport,
-    Subject, TimelineEntry, Timestamp,
+    Act, AnyObject, IncidentPhase, Key, Kind, NodeSpec, Outcome, Plan, PlanId, PlanSpec, ReplicaPhase,
+    ReplicaReport, Subject, TimelineEntry, Timestamp,
 };
 use lepton_store::TimelineInput;
 
@@ -66,7 +66,9 @@ async fn replicas(app: &App, object: &AnyObject) -> Result<Vec<ReplicaExplanatio
         let plan = id.and_then(|id| plans.get(&id)).and_then(Option::as_ref);
         let action = plan.and_then(|plan| {
             let here = |action: &&lepton_model::Action| {
-                action.replica == report.replica && *action.kind.node() == report.node && action.kind.as_str() == "start"
+                action.replica == report.replica
+                    && *action.kind.node() == report.node
+                    && action.kind.as_str() == "start"
             };
             plan.spec.actions.iter().find(here)
         });
@@ -148,7 +150,9 @@ fn last_trouble(timeline: &[TimelineRow]) -> Option<(&TimelineEntry, Option<&Tim
     let trouble = *entries.get(at)?;
     // What came before it in the same fall: a crash loop began with an exit.
     let healthy = entries.iter().skip(at + 1).find(|entry| {
-        entry.act == Act::Healthy && entry.subject.replica == trouble.subject.replica && entry.outcome == Outcome::Ok
+        entry.act == Act::Healthy
+            && entry.subject.replica == trouble.subject.replica
+            && entry.outcome == Outcome::Ok
     });
     Some((trouble, healthy.copied()))
 }
@@ -175,7 +179,13 @@ fn other_summary(object: &AnyObject, timeline: &[TimelineRow], now: Timestamp) -
     let key = object.key();
     match timeline.last() {
         Some(TimelineRow { entry, .. }) => {
-            format!("{key}: {} {} by {}: {}", entry.act.as_str(), ago(now, entry.at), entry.actor, entry.reason)
+            format!(
+                "{key}: {} {} by {}: {}",
+                entry.act.as_str(),
+                ago(now, entry.at),
+                entry.actor,
+                entry.reason
+            )
         }
         None => format!("{key}: made {}", ago(now, object.meta.created_at)),
     }
@@ -192,12 +202,15 @@ fn problems(app: &App, object: &AnyObject) -> Vec<String> {
     }
     for incident in app.view.world().incidents.values() {
         let subject = &incident.spec.subject;
-        let here = subject.kind == object.kind && subject.project == meta.project && subject.name == meta.name;
+        let here =
+            subject.kind == object.kind && subject.project == meta.project && subject.name == meta.name;
         if here && incident.status.phase != IncidentPhase::Resolved {
             problems.push(format!("incident {}: {}", incident.meta.name, incident.spec.title));
         }
     }
-    let troubled = |report: &ReplicaReport| matches!(report.phase, ReplicaPhase::CrashLooping | ReplicaPhase::Failed | ReplicaPhase::Unhealthy);
+    let troubled = |report: &ReplicaReport| {
+        matches!(report.phase, ReplicaPhase::CrashLooping | ReplicaPhase::Failed | ReplicaPhase::Unhealthy)
+    };
     if let Ok(service) = object.decode::<lepton_model::ServiceSpec>() {
         for report in service.status.replicas.iter().filter(|report| troubled(report)) {
             let exit = report.last_exit.as_ref().map_or_else(String::new, |exit| format!(", last {exit}"));

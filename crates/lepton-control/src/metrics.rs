@@ -40,12 +40,17 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::default();
         let requests = Family::default();
-        let buckets: fn() -> Histogram =
-            || Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0]);
+        let buckets: fn() -> Histogram = || {
+            Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0])
+        };
         let latency = Latency::new_with_constructor(buckets);
         let samples = Counter::default();
         registry.register("lepton_http_requests", "Requests answered", Family::clone(&requests));
-        registry.register("lepton_http_request_duration_seconds", "Time to an answer's first byte", latency.clone());
+        registry.register(
+            "lepton_http_request_duration_seconds",
+            "Time to an answer's first byte",
+            latency.clone(),
+        );
         registry.register("lepton_samples_accepted", "Samples acknowledged", samples.clone());
         Self { registry, requests, latency, samples }
     }
@@ -78,10 +83,25 @@ impl Metrics {
         };
         let one = |value: f64| [(String::new(), value)];
         let lease = app.config.lease.duration();
-        gauge("lepton_agents_connected", "gauge", "Agents heard within their lease", &one(app.agents.connected(lease) as f64));
+        gauge(
+            "lepton_agents_connected",
+            "gauge",
+            "Agents heard within their lease",
+            &one(app.agents.connected(lease) as f64),
+        );
         let world = app.view.world();
-        gauge("lepton_store_revision", "gauge", "Revision of the in-memory view", &one(world.revision as f64));
-        gauge("lepton_task_panics", "gauge", "Tasks that panicked since the start", &one(app.tasks.panics() as f64));
+        gauge(
+            "lepton_store_revision",
+            "gauge",
+            "Revision of the in-memory view",
+            &one(world.revision as f64),
+        );
+        gauge(
+            "lepton_task_panics",
+            "gauge",
+            "Tasks that panicked since the start",
+            &one(app.tasks.panics() as f64),
+        );
         let lake = app.lake.stats();
         for (name, help, value) in [
             ("lepton_lake_head_series", "Series in memory", lake.head_series),
@@ -98,7 +118,12 @@ impl Metrics {
             reports.iter().map(|report| (format!("{{reconciler=\"{}\"}}", report.name), of(report))).collect()
         };
         gauge("lepton_reconciler_runs_total", "counter", "Runs", &by(|report| report.runs as f64));
-        gauge("lepton_reconciler_failures_total", "counter", "Failed runs", &by(|report| report.failures as f64));
+        gauge(
+            "lepton_reconciler_failures_total",
+            "counter",
+            "Failed runs",
+            &by(|report| report.failures as f64),
+        );
         gauge(
             "lepton_reconciler_last_duration_seconds",
             "gauge",

@@ -6,7 +6,13 @@ use serde_json::Value;
 use crate::clock;
 
 /// An entry with no more than who, what, to what and why.
-pub(crate) fn entry(now: Timestamp, actor: Actor, act: Act, subject: Subject, reason: impl Into<String>) -> TimelineEntry {
+pub(crate) fn entry(
+    now: Timestamp,
+    actor: Actor,
+    act: Act,
+    subject: Subject,
+    reason: impl Into<String>,
+) -> TimelineEntry {
     TimelineEntry {
         id: clock::event_id(),
         at: now,
@@ -31,7 +37,10 @@ pub(crate) fn masked(spec: &Value) -> Value {
     if let Some(Value::Object(env)) = spec.get_mut("env") {
         for (name, value) in env.iter_mut() {
             let name = name.to_ascii_uppercase();
-            if ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL"].iter().any(|word| name.contains(word)) {
+            if ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL"]
+                .iter()
+                .any(|word| name.contains(word))
+            {
                 *value = Value::from(MASK);
             }
         }
@@ -45,7 +54,8 @@ mod tests {
 
     #[test]
     fn only_what_looks_secret_is_masked() {
-        let spec = serde_json::json!({"replicas": 1, "env": {"api_key": "a", "DB_PASSWORD": "b", "PORT": "80"}});
+        let spec =
+            serde_json::json!({"replicas": 1, "env": {"api_key": "a", "DB_PASSWORD": "b", "PORT": "80"}});
         let masked = masked(&spec);
         assert_eq!(masked["env"], serde_json::json!({"api_key": MASK, "DB_PASSWORD": MASK, "PORT": "80"}));
         assert_eq!(masked["replicas"], 1);

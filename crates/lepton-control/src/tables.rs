@@ -55,10 +55,11 @@ pub(crate) fn agents(agents: &Arc<Agents>) -> Provided {
         if scope.project().is_some() {
             return Vec::new();
         }
-        let row = |(name, silent, spoken, generation): (lepton_model::Name, std::time::Duration, bool, u64)| {
-            let silent = SqlValue::Real(silent.as_secs_f64());
-            vec![text(name.as_str()), silent, SqlValue::Integer(i64::from(spoken)), count(generation)]
-        };
+        let row =
+            |(name, silent, spoken, generation): (lepton_model::Name, std::time::Duration, bool, u64)| {
+                let silent = SqlValue::Real(silent.as_secs_f64());
+                vec![text(name.as_str()), silent, SqlValue::Integer(i64::from(spoken)), count(generation)]
+            };
         source.list().into_iter().map(row).collect()
     };
     Provided {

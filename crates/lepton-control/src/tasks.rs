@@ -121,6 +121,10 @@ impl Tasks {
 }
 
 /// Runs work that computes or waits for the disk on a thread that may be blocked; fails only when it panics.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| format!("work on a blocking thread ended: {error}"))
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| format!("work on a blocking thread ended: {error}"))
 }

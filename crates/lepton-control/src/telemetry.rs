@@ -74,10 +74,11 @@ pub(crate) fn read_remote_write(
             first_problem.get_or_insert_with(|| error.to_string());
         }
     };
-    let decoded = decode(protocol, body, &limits, &mut Scratch::default(), visit).map_err(|error| match error {
-        DecodeError::TooLarge { unit: "bytes", limit, .. } => Fail::too_large(limit as u64),
-        error => Fail::malformed(error),
-    })?;
+    let decoded =
+        decode(protocol, body, &limits, &mut Scratch::default(), visit).map_err(|error| match error {
+            DecodeError::TooLarge { unit: "bytes", limit, .. } => Fail::too_large(limit as u64),
+            error => Fail::malformed(error),
+        })?;
     Ok(Written { batch, unusable, first_problem, histograms: decoded.histograms })
 }
 

@@ -75,9 +75,15 @@ impl World {
     pub fn imagine(&mut self, mut object: AnyObject) {
         let place = (object.meta.project.clone(), object.meta.name.clone());
         let before = match object.kind {
-            Kind::Node => self.nodes.get(&place).map(|old| (old.meta.clone(), serde_json::to_value(&old.status))),
-            Kind::Service => self.services.get(&place).map(|old| (old.meta.clone(), serde_json::to_value(&old.status))),
-            Kind::Job => self.jobs.get(&place).map(|old| (old.meta.clone(), serde_json::to_value(&old.status))),
+            Kind::Node => {
+                self.nodes.get(&place).map(|old| (old.meta.clone(), serde_json::to_value(&old.status)))
+            }
+            Kind::Service => {
+                self.services.get(&place).map(|old| (old.meta.clone(), serde_json::to_value(&old.status)))
+            }
+            Kind::Job => {
+                self.jobs.get(&place).map(|old| (old.meta.clone(), serde_json::to_value(&old.status)))
+            }
             _ => None,
         };
         if let Some((meta, Ok(status))) = before {

@@ -68,7 +68,11 @@ impl Caller {
             return Ok(());
         }
         let words: Vec<_> = allowed.iter().map(|role| role.as_str()).collect();
-        Err(Fail::forbidden(format!("this needs the role {}, and the token has {}", words.join(" or "), self.role.as_str())))
+        Err(Fail::forbidden(format!(
+            "this needs the role {}, and the token has {}",
+            words.join(" or "),
+            self.role.as_str()
+        )))
     }
 
     /// May look at things.

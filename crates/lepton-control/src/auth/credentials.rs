@@ -122,8 +122,9 @@ impl Credentials {
     /// Whether any administrator's token is accepted.
     pub fn has_admin(&self, now: Timestamp) -> bool {
         let index = self.0.read();
-        index.by_hash.values().any(|c| {
-            c.role == Role::Admin && c.project.is_none() && c.refused(now).is_none()
-        })
+        index
+            .by_hash
+            .values()
+            .any(|c| c.role == Role::Admin && c.project.is_none() && c.refused(now).is_none())
     }
 }

@@ -54,7 +54,8 @@ pub(crate) async fn assignment(
     caller.is_agent(&node)?;
     app.agents.touch(&node);
     let mut want = app.agents.follow(&node);
-    let news = want.wait_for(|want| want.generation > query.generation || want.streams_version != query.streams);
+    let news =
+        want.wait_for(|want| want.generation > query.generation || want.streams_version != query.streams);
     let wait = jittered(query.wait.unwrap_or_default().duration().min(LONGEST_WAIT), &node);
     // Nothing is read and no thread is held while waiting: a hundred thousand agents may wait at once.
     let _ = app.waits.run_until_cancelled(tokio::time::timeout(wait, news)).await;

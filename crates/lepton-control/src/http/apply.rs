@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use axum::extract::{Request, State};
 use lepton_api::v1::{ApplyInput, ApplyOutcome, ApplyReport, ApplyResult};
 use lepton_model::{
-    Act, AnyObject, FieldErrors, JobSpec, Key, Kind, Manifest, NodeSpec, PlanSpec, RunbookSpec, ServiceSpec, Spec,
-    Subject, WebhookSpec,
+    Act, AnyObject, FieldErrors, JobSpec, Key, Kind, Manifest, NodeSpec, PlanSpec, RunbookSpec, ServiceSpec,
+    Spec, Subject, WebhookSpec,
 };
 use lepton_store::{Change, Expect, StoreError, Transaction};
 use serde::Deserialize;
@@ -102,15 +102,21 @@ async fn read_manifests(app: &App, request: Request) -> Result<Vec<Manifest>, Fa
     let body = read_body(request, limit).await?;
     let manifests = read(&decoded(&headers, body, limit)?)?;
     if manifests.len() > MOST {
-        return Err(Fail::field("manifests", format!("{} manifests; at most {MOST} at once", manifests.len())));
+        return Err(Fail::field(
+            "manifests",
+            format!("{} manifests; at most {MOST} at once", manifests.len()),
+        ));
     }
     Ok(manifests)
 }
 
 fn read_yaml(body: &[u8]) -> Result<Vec<Manifest>, Fail> {
-    let text = std::str::from_utf8(body).map_err(|error| Fail::malformed(format!("the body is not UTF-8: {error}")))?;
+    let text = std::str::from_utf8(body)
+        .map_err(|error| Fail::malformed(format!("the body is not UTF-8: {error}")))?;
     // Read in two steps, so that a mistake is named by its field rather than only by its line.
-    let documents: Vec<Value> = serde_saphyr::from_multiple(text)
+    // `y`, `on` and `no` are words here, as in YAML 1.2.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options)
         .map_err(|error| Fail::malformed(format!("the body is not YAML: {error}")))?;
     let mut errors = FieldErrors::new();
     let mut manifests = Vec::new();
@@ -210,7 +216,12 @@ impl From<StoreError> for Failure {
     }
 }
 
-async fn write(app: &App, caller: &Caller, wanted: &[Wanted<'_>], dry_run: bool) -> Result<ApplyReport, Failure> {
+async fn write(
+    app: &App,
+    caller: &Caller,
+    wanted: &[Wanted<'_>],
+    dry_run: bool,
+) -> Result<ApplyReport, Failure> {
     let now = clock::now();
     let mut results: Vec<Option<ApplyResult>> = Vec::new();
     let mut transaction = Transaction::default();
@@ -224,7 +235,8 @@ async fn write(app: &App, caller: &Caller, wanted: &[Wanted<'_>], dry_run: bool)
                 return Err(StoreError::Conflict { key: want.key.clone(), expected, actual }.into());
             }
         }
-        let same = |object: &AnyObject| object.spec == want.spec && object.meta.labels == want.manifest.labels;
+        let same =
+            |object: &AnyObject| object.spec == want.spec && object.meta.labels == want.manifest.labels;
         if let Some(object) = before.as_ref().filter(|object| same(object)) {
             results.push(Some(ApplyResult { outcome: ApplyOutcome::Unchanged, object: object.clone() }));
             continue;
@@ -252,7 +264,9 @@ async fn write(app: &App, caller: &Caller, wanted: &[Wanted<'_>], dry_run: bool)
     } else {
         let committed = app.store.commit(now, transaction).await;
         Some(committed.map_err(|error| match error {
-            StoreError::Conflict { .. } | StoreError::AlreadyExists(_) | StoreError::NotFound(_) if !pinned => {
+            StoreError::Conflict { .. } | StoreError::AlreadyExists(_) | StoreError::NotFound(_)
+                if !pinned =>
+            {
                 Failure::Raced(error)
             }
             error => error.into(),
@@ -266,6 +280,7 @@ async fn write(app: &App, caller: &Caller, wanted: &[Wanted<'_>], dry_run: bool)
         let outcome = if made { ApplyOutcome::Created } else { ApplyOutcome::Changed };
         object.map(|object| ApplyResult { outcome, object })
     });
-    let results = results.into_iter().filter_map(|result| result.or_else(|| written.next().flatten())).collect();
+    let results =
+        results.into_iter().filter_map(|result| result.or_else(|| written.next().flatten())).collect();
     Ok(ApplyReport { results, dry_run, revision })
 }

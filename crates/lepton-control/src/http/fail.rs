@@ -39,7 +39,11 @@ impl Fail {
     }
 
     pub fn not_found(what: impl Display) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", format!("{what} does not exist, or is not yours to see"))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            format!("{what} does not exist, or is not yours to see"),
+        )
     }
 
     pub fn conflict(detail: impl Display) -> Self {
@@ -70,7 +74,10 @@ impl Fail {
     }
 
     pub fn too_many(wait: Duration, detail: impl Display) -> Self {
-        Self { retry_after: Some(wait), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", detail) }
+        Self {
+            retry_after: Some(wait),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", detail)
+        }
     }
 
     pub fn unavailable(wait: Duration, detail: impl Display) -> Self {
@@ -136,7 +143,10 @@ impl From<AppendError> for Fail {
             AppendError::TooLarge { limit, .. } => Self::too_large(limit as u64),
             AppendError::Log(_) => {
                 tracing::error!(%error, "lake failed");
-                Self::unavailable(Duration::from_secs(5), "measurements cannot be written; the disk may be full")
+                Self::unavailable(
+                    Duration::from_secs(5),
+                    "measurements cannot be written; the disk may be full",
+                )
             }
             AppendError::ForeignBatch => Self::internal(error),
         }

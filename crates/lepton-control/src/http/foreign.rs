@@ -31,10 +31,16 @@ pub(crate) async fn usage(
 ) -> Answer<UsageReport> {
     caller.may_measure()?;
     let mut errors = FieldErrors::new();
-    for (field, value) in
-        [("cpu_usage", input.cpu_usage), ("memory_usage", input.memory_usage), ("disk_usage", input.disk_usage)]
-    {
-        errors.require((0.0..=100.0).contains(&value), field, format!("{value} is not a percentage from 0 to 100"));
+    for (field, value) in [
+        ("cpu_usage", input.cpu_usage),
+        ("memory_usage", input.memory_usage),
+        ("disk_usage", input.disk_usage),
+    ] {
+        errors.require(
+            (0.0..=100.0).contains(&value),
+            field,
+            format!("{value} is not a percentage from 0 to 100"),
+        );
     }
     errors.require(
         input.network_usage >= 0.0 && input.network_usage.is_finite(),
@@ -83,7 +89,8 @@ pub(crate) async fn service_status(
     {
         places.push((project, service));
     }
-    let found = places.iter().filter(|(project, _)| caller.sees(project)).find_map(|place| world.services.get(place));
+    let found =
+        places.iter().filter(|(project, _)| caller.sees(project)).find_map(|place| world.services.get(place));
     let service = found.ok_or_else(|| Fail::not_found(format!("service {name}")))?;
     Ok(axum::Json(ServiceStatusReport { status: service.status.phase.as_str().to_owned() }))
 }

@@ -18,7 +18,8 @@ const CHINESE: &str = include_str!("front.zh.html");
     responses((status = 200, description = "A page", body = String, content_type = "text/html")),
 )]
 pub(crate) async fn front(headers: HeaderMap) -> Response {
-    let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accepted =
+        headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let page = if prefers_chinese(accepted) { CHINESE } else { ENGLISH };
     let mut response = Html(page).into_response();
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-language"));
@@ -35,7 +36,8 @@ fn prefers_chinese(accepted: &str) -> bool {
             .filter_map(|part| {
                 let mut part = part.trim().split(';');
                 let tag = part.next()?.trim().to_ascii_lowercase();
-                let weight = part.find_map(|p| p.trim().strip_prefix("q=")?.parse::<f32>().ok()).unwrap_or(1.0);
+                let weight =
+                    part.find_map(|p| p.trim().strip_prefix("q=")?.parse::<f32>().ok()).unwrap_or(1.0);
                 (tag == language || tag.starts_with(&format!("{language}-"))).then_some(weight)
             })
             .fold(0.0, f32::max)

@@ -70,7 +70,8 @@ async fn set_phase(
         _ => Act::IncidentAcknowledge,
     };
     let reason = if input.note.is_empty() { phase.as_str().to_owned() } else { input.note.clone() };
-    let about_subject = record::entry(now, caller.actor(), act, incident.spec.subject.clone(), reason.clone());
+    let about_subject =
+        record::entry(now, caller.actor(), act, incident.spec.subject.clone(), reason.clone());
     let about_incident = record::entry(now, caller.actor(), act, Subject::from(key.clone()), reason);
     let mut status = incident.status;
     (status.phase, status.by, status.at, status.note) = (phase, caller.actor().0, now, input.note);

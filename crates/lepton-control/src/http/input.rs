@@ -20,7 +20,8 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 /// Reads a body of at most `limit` bytes.
 pub(crate) async fn read_body(request: Request, limit: u64) -> Result<Bytes, Fail> {
     let limit_bytes = usize::try_from(limit).unwrap_or(usize::MAX);
-    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    let declared =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|declared| declared > limit) {
         return Err(Fail::too_large(limit));
     }
@@ -40,7 +41,9 @@ pub(crate) fn decoded(headers: &HeaderMap, body: Bytes, limit: u64) -> Result<By
         Some(b"gzip") => {
             let mut out = Vec::new();
             let mut reader = flate2::read::GzDecoder::new(&*body).take(limit + 1);
-            reader.read_to_end(&mut out).map_err(|error| Fail::malformed(format!("the body is not gzip: {error}")))?;
+            reader
+                .read_to_end(&mut out)
+                .map_err(|error| Fail::malformed(format!("the body is not gzip: {error}")))?;
             if out.len() as u64 > limit { Err(Fail::too_large(limit)) } else { Ok(out.into()) }
         }
         Some(_) => Err(Fail::new(
@@ -69,7 +72,9 @@ pub(crate) fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fail> {
             Fail::malformed(format!("the body is not JSON: {error}"))
         }
     })?;
-    reader.end().map_err(|error| Fail::malformed(format!("the body is more than one JSON value: {error}")))?;
+    reader
+        .end()
+        .map_err(|error| Fail::malformed(format!("the body is more than one JSON value: {error}")))?;
     Ok(value)
 }
 

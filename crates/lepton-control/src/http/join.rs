@@ -52,7 +52,10 @@ pub(crate) async fn join(
 fn checked(input: &JoinInput) -> Result<(), Fail> {
     let sound = |(key, value): (&String, &String)| (1..=253).contains(&key.len()) && value.len() <= 253;
     if input.labels.len() > 64 || !input.labels.iter().all(sound) {
-        return Err(Fail::field("labels", "at most 64 labels, keys of 1 to 253 bytes and values of at most 253"));
+        return Err(Fail::field(
+            "labels",
+            "at most 64 labels, keys of 1 to 253 bytes and values of at most 253",
+        ));
     }
     Ok(())
 }
@@ -63,25 +66,26 @@ type Node = Object<NodeSpec>;
 fn chosen_name(world: &World, input: &JoinInput) -> Result<Name, Fail> {
     let machine = &input.facts.machine_id;
     let taken = |node: &Node| {
-        node.status.phase == NodePhase::Ready && (machine.is_empty() || node.status.facts.machine_id != *machine)
+        node.status.phase == NodePhase::Ready
+            && (machine.is_empty() || node.status.facts.machine_id != *machine)
     };
     let is_free = |name: &Name| world.nodes.get(&estate_place(name)).is_none_or(|node| !taken(node));
     if let Some(name) = &input.name {
         return if is_free(name) {
             Ok(name.clone())
         } else {
-            Err(Fail::conflict(format!("node {name} is another machine, and it is alive; join under another name")))
+            Err(Fail::conflict(format!(
+                "node {name} is another machine, and it is alive; join under another name"
+            )))
         };
     }
     let host = Name::nearest(&input.facts.hostname)
         .ok_or_else(|| Fail::field("name", "is needed: the host name gives none"))?;
     let suffix: String = machine.chars().filter(char::is_ascii_alphanumeric).take(6).collect();
     let longer = Name::nearest(&format!("{}-{suffix}", host.as_str().chars().take(90).collect::<String>()));
-    [Some(host.clone()), longer]
-        .into_iter()
-        .flatten()
-        .find(is_free)
-        .ok_or_else(|| Fail::conflict(format!("node {host} is another machine; join with a name of your choice")))
+    [Some(host.clone()), longer].into_iter().flatten().find(is_free).ok_or_else(|| {
+        Fail::conflict(format!("node {host} is another machine; join with a name of your choice"))
+    })
 }
 
 fn transaction(
@@ -95,7 +99,10 @@ fn transaction(
     let mut changes = Vec::new();
 
     let used = token_key(caller.id)?;
-    let token = world.tokens.get(&estate_place(&used.name)).ok_or_else(|| Fail::unauthorised("the token is unknown"))?;
+    let token = world
+        .tokens
+        .get(&estate_place(&used.name))
+        .ok_or_else(|| Fail::unauthorised("the token is unknown"))?;
     let mut status = token.status.clone();
     status.used_at = Some(now);
     changes.push(Change::PutStatus {
@@ -130,7 +137,9 @@ fn transaction(
         expect: Expect::Present,
     });
 
-    for old in world.tokens.values().filter(|t| t.spec.node.as_ref() == Some(node) && t.status.revoked_at.is_none()) {
+    for old in
+        world.tokens.values().filter(|t| t.spec.node.as_ref() == Some(node) && t.status.revoked_at.is_none())
+    {
         let mut status = old.status.clone();
         status.revoked_at = Some(now);
         let status = to_json(serde_json::to_value(status))?;
@@ -154,7 +163,8 @@ fn transaction(
         caller.name,
         if before.is_some() { " and took the node over" } else { "" },
     );
-    let mut entry = record::entry(now, Actor::token(caller.name.as_str()), Act::NodeJoin, Subject::from(key), reason);
+    let mut entry =
+        record::entry(now, Actor::token(caller.name.as_str()), Act::NodeJoin, Subject::from(key), reason);
     entry.node = Some(node.clone());
     Ok((secret, Transaction { changes, timeline: vec![entry], fence: None }))
 }

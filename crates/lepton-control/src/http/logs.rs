@@ -61,7 +61,9 @@ pub(crate) async fn logs(
     }
     let homes = homes(&world, kind, &project, &name, query.replica);
     if homes.is_empty() {
-        let which = query.replica.map_or_else(|| "no replica".to_owned(), |n| format!("replica {n} is not there, or not"));
+        let which = query
+            .replica
+            .map_or_else(|| "no replica".to_owned(), |n| format!("replica {n} is not there, or not"));
         return Err(Fail::not_found(format!("output of {project}/{name}: {which} placed on a node, so it")));
     }
     let tail = query.tail.unwrap_or(100).min(100_000);
@@ -74,18 +76,23 @@ pub(crate) async fn logs(
         (node, replica, here.then_some(reader))
     });
     let arrived = futures::future::join_all(waiting).await;
-    let away: Vec<_> = arrived.iter().filter(|(_, _, r)| r.is_none()).map(|(n, r, _)| format!("{r} on {n}")).collect();
-    let readers: Vec<_> = arrived.into_iter().filter_map(|(_, replica, reader)| Some((replica, reader?))).collect();
+    let away: Vec<_> =
+        arrived.iter().filter(|(_, _, r)| r.is_none()).map(|(n, r, _)| format!("{r} on {n}")).collect();
+    let readers: Vec<_> =
+        arrived.into_iter().filter_map(|(_, replica, reader)| Some((replica, reader?))).collect();
     if readers.is_empty() {
         let detail = format!("no agent answered within {} s: {}", PATIENCE.as_secs(), away.join(", "));
         return Err(Fail::unavailable(Duration::from_secs(5), detail));
     }
     let labelled = readers.len() > 1 || !away.is_empty();
     let notes = away.into_iter().map(|who| Bytes::from(format!("{who} | its agent does not answer\n")));
-    let bodies = readers.into_iter().map(|(replica, reader)| {
-        let raw = Box::pin(stream::unfold(reader, |mut reader| async move { reader.next().await.map(|b| (b, reader)) }));
-        if labelled { labelled_lines(&replica, raw).boxed() } else { raw.boxed() }
-    });
+    let bodies =
+        readers.into_iter().map(|(replica, reader)| {
+            let raw = Box::pin(stream::unfold(reader, |mut reader| async move {
+                reader.next().await.map(|b| (b, reader))
+            }));
+            if labelled { labelled_lines(&replica, raw).boxed() } else { raw.boxed() }
+        });
     let waits = app.waits.clone();
     let text = stream::iter(notes).chain(stream::select_all(bodies)).take_until(waits.cancelled_owned());
     let text = text.map(move |chunk| {
@@ -107,7 +114,9 @@ fn homes(
     let mut placed: Vec<_> = world
         .assignments
         .values()
-        .flat_map(|assignment| assignment.spec.replicas.iter().map(move |replica| (&assignment.meta.name, replica)))
+        .flat_map(|assignment| {
+            assignment.spec.replicas.iter().map(move |replica| (&assignment.meta.name, replica))
+        })
         .filter(|(_, replica)| {
             let of = &replica.replica;
             of.kind == kind

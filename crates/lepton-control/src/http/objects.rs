@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use lepton_api::v1::{DeleteReport, ObjectList};
-use lepton_model::{Act, AnyObject, Kind, Key, Name, Scope, Subject};
+use lepton_model::{Act, AnyObject, Key, Kind, Name, Scope, Subject};
 use lepton_store::{Change, Expect, ListInput, Transaction};
 use serde::Deserialize;
 
@@ -52,9 +52,14 @@ pub(crate) async fn list(
         // Kinds of the estate have one project; asking for another is a question about nothing.
         input.project = input.project.filter(|project| *project != Key::estate());
     }
-    let nothing = input.project.as_ref().is_some_and(|project| kind.scope() == Scope::Estate || !caller.sees(project));
+    let nothing =
+        input.project.as_ref().is_some_and(|project| kind.scope() == Scope::Estate || !caller.sees(project));
     if nothing {
-        return Ok(axum::Json(ObjectList { items: Vec::new(), next: None, revision: app.store.revision().await? }));
+        return Ok(axum::Json(ObjectList {
+            items: Vec::new(),
+            next: None,
+            revision: app.store.revision().await?,
+        }));
     }
     let page = app.store.list(kind, input).await?;
     let items = page.items.into_iter().filter_map(|object| shown_to(&caller, object)).collect();

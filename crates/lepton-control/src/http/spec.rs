@@ -27,7 +27,9 @@ pub fn openapi() -> OpenApi {
                 .title("Lepton")
                 .version(env!("CARGO_PKG_VERSION"))
                 .description(Some(ABOUT))
-                .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
+                .license(Some(
+                    LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build(),
+                ))
                 .build(),
         )
         .security(Some([SecurityRequirement::new("token", Vec::<String>::new())]))
@@ -37,7 +39,9 @@ pub fn openapi() -> OpenApi {
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("lpt_…")
-        .description(Some("A token of role viewer, operator or admin; agents and joining machines have their own"))
+        .description(Some(
+            "A token of role viewer, operator or admin; agents and joining machines have their own",
+        ))
         .build();
     components.add_security_scheme("token", SecurityScheme::Http(token));
     components.schemas.insert(Problem::name().into_owned(), Problem::schema());

@@ -18,7 +18,11 @@ use crate::clock;
     post, path = "/v1/sql", operation_id = "sql", tag = "sql", request_body = SqlInput,
     responses((status = 200, description = "Rows", body = SqlReport)),
 )]
-pub(crate) async fn sql(caller: Caller, State(app): State<App>, Json(input): Json<SqlInput>) -> Answer<SqlReport> {
+pub(crate) async fn sql(
+    caller: Caller,
+    State(app): State<App>,
+    Json(input): Json<SqlInput>,
+) -> Answer<SqlReport> {
     caller.may_read()?;
     let scope = caller.project.clone().map_or(SqlScope::All, SqlScope::Project);
     let report = app.sql.query(clock::now(), scope, input).await.map_err(|error| match error {

@@ -43,7 +43,11 @@ pub(crate) async fn remote_write(
     match request.headers().get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
         None | Some(b"snappy") => {}
         Some(_) => {
-            return Err(Fail::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Content-Encoding must be snappy"));
+            return Err(Fail::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "media-type",
+                "Content-Encoding must be snappy",
+            ));
         }
     }
     let limit = app.config.limits.telemetry_body.get();
@@ -61,13 +65,12 @@ pub(crate) async fn remote_write(
         StatusCode::NO_CONTENT.into_response()
     } else {
         let why = why_refused(&kept, written.unusable, written.first_problem);
-        Fail::malformed(format!("{refused} samples were refused for good: {why}; the others are on disk")).into_response()
+        Fail::malformed(format!("{refused} samples were refused for good: {why}; the others are on disk"))
+            .into_response()
     };
-    for (name, count) in [
-        (SAMPLES_WRITTEN, kept.accepted + kept.duplicates),
-        (HISTOGRAMS_WRITTEN, 0),
-        (EXEMPLARS_WRITTEN, 0),
-    ] {
+    for (name, count) in
+        [(SAMPLES_WRITTEN, kept.accepted + kept.duplicates), (HISTOGRAMS_WRITTEN, 0), (EXEMPLARS_WRITTEN, 0)]
+    {
         if let Ok(value) = HeaderValue::from_str(&count.to_string()) {
             response.headers_mut().insert(HeaderName::from_static(name), value);
         }
@@ -85,7 +88,8 @@ fn why_refused(kept: &Appended, unusable: u64, first: Option<String>) -> String 
         (kept.too_new, "too far in the future".to_owned()),
         (kept.invalid + unusable, format!("unusable labels ({first})")),
     ];
-    let named: Vec<_> = parts.into_iter().filter(|(n, _)| *n > 0).map(|(n, why)| format!("{n} {why}")).collect();
+    let named: Vec<_> =
+        parts.into_iter().filter(|(n, _)| *n > 0).map(|(n, why)| format!("{n} {why}")).collect();
     named.join(", ")
 }
 

@@ -76,7 +76,9 @@ impl Follower {
     /// The next events, and whether there will be more.
     async fn next(&mut self) -> (Vec<Event>, bool) {
         let waiting = self.app.store.watch(&self.input, 500, QUIET);
-        let Some(answer) = self.app.waits.run_until_cancelled(waiting).await else { return (Vec::new(), false) };
+        let Some(answer) = self.app.waits.run_until_cancelled(waiting).await else {
+            return (Vec::new(), false);
+        };
         let (events, next) = match answer {
             Ok(answer) => answer,
             Err(StoreError::Compacted { compacted, .. }) => {
@@ -93,7 +95,9 @@ impl Follower {
             let id = Some(event.revision);
             let shown = match event.object {
                 Some(object) => shown_to(&self.caller, object).map(|object| WatchMessage::Put { object }),
-                None => self.caller.sees(&event.key.project).then_some(WatchMessage::Delete { key: event.key }),
+                None => {
+                    self.caller.sees(&event.key.project).then_some(WatchMessage::Delete { key: event.key })
+                }
             };
             out.extend(shown.into_iter().flat_map(|shown| message(id, &shown)));
         }

@@ -43,12 +43,17 @@ fn old_objects(app: &App, world: &World, now: Timestamp) -> Transaction {
         }
     }
     for token in world.tokens.values() {
-        let ended = token.status.revoked_at.or(token.status.used_at).or(token.spec.expires_at.filter(|at| *at <= now));
+        let ended = token
+            .status
+            .revoked_at
+            .or(token.status.used_at)
+            .or(token.spec.expires_at.filter(|at| *at <= now));
         if ended.is_some_and(|at| older(at, history.tokens)) {
             delete(token.key());
         }
     }
-    let jobs = world.jobs.values().filter(|job| job.status.finished_at.is_some_and(|at| older(at, history.jobs)));
+    let jobs =
+        world.jobs.values().filter(|job| job.status.finished_at.is_some_and(|at| older(at, history.jobs)));
     let jobs: Vec<Key> = jobs.map(|job| job.key()).collect();
     for key in jobs {
         let reason = format!("it ended more than {} ago", history.jobs);

@@ -5,7 +5,8 @@ mod judge;
 use std::time::Duration;
 
 use lepton_model::{
-    Act, Actor, Condition, NodePhase, NodeSpec, NodeStatus, Object, Period, ReplicaReport, Spec, Subject, Timestamp,
+    Act, Actor, Condition, NodePhase, NodeSpec, NodeStatus, Object, Period, ReplicaReport, Spec, Subject,
+    Timestamp,
 };
 use lepton_store::{Change, Expect, Fence, Transaction};
 

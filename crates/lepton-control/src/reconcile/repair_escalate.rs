@@ -131,7 +131,9 @@ fn troubles(app: &App, world: &World, now: Timestamp) -> BTreeMap<Id, IncidentSp
         }
         let homeless: Vec<_> = unplaced
             .iter()
-            .filter(|(r, _)| r.kind == Kind::Service && r.project == service.meta.project && r.name == service.meta.name)
+            .filter(|(r, _)| {
+                r.kind == Kind::Service && r.project == service.meta.project && r.name == service.meta.name
+            })
             .map(|(replica, reason)| format!("{replica}: {reason}"))
             .collect();
         let waited = now.since(service.meta.created_at) > PLACE_WITHIN;
@@ -202,8 +204,13 @@ fn open(spec: &IncidentSpec, transaction: &mut Transaction) -> Result<(), Fault>
     let key = Key { kind: Kind::Incident, project: spec.subject.project.clone(), name };
     let actor = Actor::reconciler("repair_escalate");
     let now = clock::now();
-    let mut entry =
-        record::entry(now, actor, Act::IncidentOpen, spec.subject.clone(), format!("{} ({})", spec.title, key.name));
+    let mut entry = record::entry(
+        now,
+        actor,
+        Act::IncidentOpen,
+        spec.subject.clone(),
+        format!("{} ({})", spec.title, key.name),
+    );
     entry.node.clone_from(&spec.node);
     transaction.timeline.push(entry);
     transaction.changes.push(Change::PutSpec {
@@ -227,7 +234,13 @@ fn close(
         (IncidentPhase::Resolved, "lepton".to_owned(), now, why.to_owned());
     let actor = Actor::reconciler("repair_escalate");
     let reason = format!("{why} ({})", incident.meta.name);
-    transaction.timeline.push(record::entry(now, actor, Act::IncidentResolve, incident.spec.subject.clone(), reason));
+    transaction.timeline.push(record::entry(
+        now,
+        actor,
+        Act::IncidentResolve,
+        incident.spec.subject.clone(),
+        reason,
+    ));
     transaction.changes.push(Change::PutStatus {
         key: incident.key(),
         status: serde_json::to_value(status)?,

@@ -20,7 +20,11 @@ pub(crate) type Reports = BTreeMap<(Kind, Name, Name), Vec<ReplicaReport>>;
 
 /// What every node's agent last said.
 pub(crate) fn said(world: &World, agents: &Agents) -> Said {
-    world.nodes.values().filter_map(|node| Some((node.meta.name.clone(), agents.said(&node.meta.name)?))).collect()
+    world
+        .nodes
+        .values()
+        .filter_map(|node| Some((node.meta.name.clone(), agents.said(&node.meta.name)?)))
+        .collect()
 }
 
 /// Every replica that is assigned or still reported, by ordinal and node.
@@ -54,7 +58,8 @@ pub(crate) fn gather(world: &World, said: &Said) -> Reports {
     }
     let mut reports = Reports::new();
     for ((replica, node), mut report) in known {
-        let lost = world.nodes.get(&estate_place(&node)).is_none_or(|node| node.status.phase == NodePhase::Lost);
+        let lost =
+            world.nodes.get(&estate_place(&node)).is_none_or(|node| node.status.phase == NodePhase::Lost);
         let over = matches!(report.phase, ReplicaPhase::Succeeded | ReplicaPhase::Failed);
         if lost && !over {
             report.phase = ReplicaPhase::Lost;
@@ -84,7 +89,9 @@ fn not_yet_reported(assigned: &AssignedReplica, node: &Name) -> ReplicaReport {
 
 /// What the planner looks at.
 pub(crate) fn snapshot(world: &World, reports: Reports) -> Snapshot {
-    fn owned<S: lepton_model::Spec + Clone>(shelf: &BTreeMap<crate::view::Place, Arc<Object<S>>>) -> Vec<Object<S>> {
+    fn owned<S: lepton_model::Spec + Clone>(
+        shelf: &BTreeMap<crate::view::Place, Arc<Object<S>>>,
+    ) -> Vec<Object<S>> {
         shelf.values().map(|object| Object::clone(object)).collect()
     }
     Snapshot {

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use futures::stream::{self, StreamExt as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use lepton_model::{
-    Act, Actor, IncidentPhase, IncidentSpec, Key, Object, Outcome as Ended, Subject, WebhookEvent, WebhookSpec,
+    Act, Actor, IncidentPhase, IncidentSpec, Key, Object, Outcome as Ended, Subject, WebhookEvent,
+    WebhookSpec,
 };
 use lepton_store::{Change, Expect, Fence, Transaction};
 use sha2::Sha256;
@@ -110,7 +111,8 @@ async fn deliver(app: &App, fence: Fence, delivery: Delivery) -> Result<(), Faul
         Err(why) => format!("could not be told of {about} incident {}: {why}", incident.meta.name),
     };
     let actor = Actor::reconciler("webhook_notify");
-    let mut entry = record::entry(now, actor, Act::Notify, Subject::from(webhook.key()), reason.replace("  ", " "));
+    let mut entry =
+        record::entry(now, actor, Act::Notify, Subject::from(webhook.key()), reason.replace("  ", " "));
     let mut transaction = Transaction { fence: Some(fence), ..Transaction::default() };
     if outcome.is_ok() {
         // Read anew: other deliveries of this run may have written.
@@ -165,8 +167,10 @@ async fn post(app: &App, delivery: &Delivery) -> Result<(), String> {
         .header("idempotency-key", format!("{}-{event}", incident.meta.uid));
     if let Some(file) = &webhook.spec.secret_file {
         let path = secret_path(&app.config.data, file)?;
-        let secret = tokio::fs::read(path).await.map_err(|error| format!("cannot read secret {file}: {error}"))?;
-        request = request.header("x-lepton-signature", format!("sha256={}", signature(secret.trim_ascii(), &body)?));
+        let secret =
+            tokio::fs::read(path).await.map_err(|error| format!("cannot read secret {file}: {error}"))?;
+        request = request
+            .header("x-lepton-signature", format!("sha256={}", signature(secret.trim_ascii(), &body)?));
     }
     let response = request.body(body).send().await.map_err(|error| error.without_url().to_string())?;
     let status = response.status();
@@ -177,7 +181,11 @@ async fn post(app: &App, delivery: &Delivery) -> Result<(), String> {
 fn secret_path(data: &Path, file: &str) -> Result<PathBuf, String> {
     let name = Path::new(file);
     let plain = name.components().all(|part| matches!(part, Component::Normal(_)));
-    if plain { Ok(data.join("secrets").join(name)) } else { Err(format!("{file} is not a file of the server's secrets folder")) }
+    if plain {
+        Ok(data.join("secrets").join(name))
+    } else {
+        Err(format!("{file} is not a file of the server's secrets folder"))
+    }
 }
 
 fn signature(secret: &[u8], body: &[u8]) -> Result<String, String> {

@@ -63,7 +63,8 @@ pub(crate) fn convert(request: &ExportMetricsServiceRequest, origin: &Origin, ba
 
 impl Writer<'_> {
     fn resource(&mut self, resource: &ResourceMetrics) {
-        let attributes = resource.resource.as_ref().map(|resource| resource.attributes.as_slice()).unwrap_or_default();
+        let attributes =
+            resource.resource.as_ref().map(|resource| resource.attributes.as_slice()).unwrap_or_default();
         let target = target(attributes);
         let mut newest = 0;
         for metric in resource.scope_metrics.iter().flat_map(|scope| &scope.metrics) {
@@ -71,7 +72,9 @@ impl Writer<'_> {
         }
         let about: Vec<_> = attributes
             .iter()
-            .filter(|a| !matches!(a.key.as_str(), "service.name" | "service.namespace" | "service.instance.id"))
+            .filter(|a| {
+                !matches!(a.key.as_str(), "service.name" | "service.namespace" | "service.instance.id")
+            })
             .collect();
         if newest > 0 && !about.is_empty() {
             let mut labels = labels_of(about.into_iter());
@@ -94,16 +97,22 @@ impl Writer<'_> {
                 self.numbers(&name, &sum.data_points, target)
             }
             Some(metric::Data::Histogram(histogram)) if cumulative(histogram.aggregation_temporality) => {
-                histogram.data_points.iter().map(|point| self.histogram(&name, point, target)).max().unwrap_or(0)
+                histogram
+                    .data_points
+                    .iter()
+                    .map(|point| self.histogram(&name, point, target))
+                    .max()
+                    .unwrap_or(0)
             }
             Some(metric::Data::Summary(summary)) => {
                 summary.data_points.iter().map(|point| self.summary(&name, point, target)).max().unwrap_or(0)
             }
             Some(metric::Data::Sum(sum)) => self.refuse(sum.data_points.len(), DELTA),
             Some(metric::Data::Histogram(histogram)) => self.refuse(histogram.data_points.len(), DELTA),
-            Some(metric::Data::ExponentialHistogram(histogram)) => {
-                self.refuse(histogram.data_points.len(), "exponential histograms are not kept; send explicit buckets")
-            }
+            Some(metric::Data::ExponentialHistogram(histogram)) => self.refuse(
+                histogram.data_points.len(),
+                "exponential histograms are not kept; send explicit buckets",
+            ),
             None => 0,
         }
     }
@@ -178,7 +187,8 @@ impl Writer<'_> {
 
     fn sample(&mut self, name: &str, labels: &Labels, at: i64, value: f64) {
         let own = labels.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        let mut list: Vec<_> = std::iter::once((b"__name__".as_slice(), name.as_bytes())).chain(own).collect();
+        let mut list: Vec<_> =
+            std::iter::once((b"__name__".as_slice(), name.as_bytes())).chain(own).collect();
         match self.origin.series(self.batch, &mut list) {
             Ok(()) => self.batch.sample(at, value),
             Err(error) => self.rejected.add(1, error.to_string()),
@@ -245,8 +255,10 @@ fn text(value: &AnyValue) -> String {
 }
 
 fn sanitised(text: &str, colon: bool) -> String {
-    let mut out: String =
-        text.chars().map(|c| if c.is_ascii_alphanumeric() || (colon && c == ':') { c } else { '_' }).collect();
+    let mut out: String = text
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || (colon && c == ':') { c } else { '_' })
+        .collect();
     while out.contains("__") {
         out = out.replace("__", "_");
     }

@@ -35,8 +35,9 @@ async fn a_join_token_joins_once_and_a_second_join_takes_over() {
     let other = json!({"name": "edge-1", "facts": facts("other"), "capacity": capacity()});
     let (status, problem) = estate.post_as(&token, "/v1/agents/join", other).await;
     assert_eq!(status, 409, "{problem}");
-    let (status, _) =
-        estate.post_as(&token, "/v1/agents/join", json!({"facts": facts("Web_2"), "capacity": capacity()})).await;
+    let (status, _) = estate
+        .post_as(&token, "/v1/agents/join", json!({"facts": facts("Web_2"), "capacity": capacity()}))
+        .await;
     assert_eq!(status, 201, "a refused join does not use the token up");
     assert_eq!(estate.get("/v1/objects/node/estate/web-2").await.0, 200, "the name is made from the host's");
 }
@@ -48,7 +49,8 @@ async fn a_service_reaches_its_agent_and_its_state_comes_back() {
     let empty = edge.poll(0, "0s").await;
     assert_eq!((&empty["generation"], empty.get("assignment")), (&json!(0), None));
     // A poll that waits is woken by the change.
-    let (told, _) = tokio::join!(edge.poll_until(|replicas| replicas.len() == 2), estate.apply(service("shop", 2)));
+    let (told, _) =
+        tokio::join!(edge.poll_until(|replicas| replicas.len() == 2), estate.apply(service("shop", 2)));
     edge.obey(&told, "starting").await;
     estate.until("/service-status/shop", |report| *report == json!({"status": "starting"})).await;
     edge.obey(&told, "running").await;
@@ -113,12 +115,16 @@ async fn events_are_counted_once_and_speak_for_their_own_node() {
         "reason": "process 7 was killed by signal 9",
     });
     for expect in [json!({"accepted": 1, "known": 0}), json!({"accepted": 0, "known": 1})] {
-        let (status, report) = estate.post_as(&edge.token, &edge.path("events"), json!({"entries": [entry]})).await;
+        let (status, report) =
+            estate.post_as(&edge.token, &edge.path("events"), json!({"entries": [entry]})).await;
         assert_eq!((status.as_u16(), report), (200, expect));
     }
     let (_, page) = estate.get("/v1/timeline?act=exit").await;
     assert_eq!(page["entries"].as_array().unwrap().len(), 1);
-    assert_eq!((&page["entries"][0]["actor"], &page["entries"][0]["node"]), (&json!("agent:edge-1"), &json!("edge-1")));
+    assert_eq!(
+        (&page["entries"][0]["actor"], &page["entries"][0]["node"]),
+        (&json!("agent:edge-1"), &json!("edge-1"))
+    );
     let many: Vec<_> = (0..1_001).map(|_| entry.clone()).collect();
     assert_eq!(estate.post_as(&edge.token, &edge.path("events"), json!({"entries": many})).await.0, 422);
 }

@@ -81,7 +81,8 @@ async fn tokens_end() {
     let (_, made) = estate.post("/v1/tokens", json!({"name": "ci", "role": "viewer"})).await;
     let (secret, id) = (made["secret"].as_str().unwrap(), made["id"].as_str().unwrap());
     assert_eq!(status(secret).await, 200);
-    let revoked = estate.request(Method::DELETE, &format!("/v1/tokens/{id}"), &estate.admin).send().await.unwrap();
+    let revoked =
+        estate.request(Method::DELETE, &format!("/v1/tokens/{id}"), &estate.admin).send().await.unwrap();
     assert_eq!((revoked.status().as_u16(), status(secret).await), (204, 401));
     // Neither list nor store gives a secret or a hash away.
     let (_, list) = estate.get("/v1/tokens").await;

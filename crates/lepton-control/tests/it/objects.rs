@@ -13,7 +13,10 @@ async fn applying_says_what_it_did_and_puts_it_on_the_record() {
     manifest["spec"]["env"] = json!({"API_TOKEN": "s3cret", "MODE": "fast"});
     let input = json!({"manifests": [manifest]});
     let (_, rehearsal) = estate.post("/v1/apply?dry_run=true", input.clone()).await;
-    assert_eq!((&rehearsal["dry_run"], &rehearsal["results"][0]["outcome"]), (&json!(true), &json!("created")));
+    assert_eq!(
+        (&rehearsal["dry_run"], &rehearsal["results"][0]["outcome"]),
+        (&json!(true), &json!("created"))
+    );
     assert_eq!(estate.get("/v1/objects/service/default/shop").await.0, 404, "a rehearsal writes nothing");
 
     let outcomes = ["created", "unchanged", "changed"];
@@ -38,16 +41,23 @@ async fn mistakes_name_their_field_and_nothing_is_half_applied() {
     let check = async |body: Value, status: u16, field: &str| {
         let (got, problem) = estate.post("/v1/apply", body).await;
         assert_eq!((got.as_u16(), problem["status"].as_u64()), (status, Some(status.into())), "{problem}");
-        let fields: Vec<_> = problem["errors"].as_array().into_iter().flatten().map(|e| e["field"].clone()).collect();
+        let fields: Vec<_> =
+            problem["errors"].as_array().into_iter().flatten().map(|e| e["field"].clone()).collect();
         assert!(field.is_empty() || fields.contains(&json!(field)), "{field} in {problem}");
         assert!(problem["request_id"].is_string());
     };
     let bad = json!({"kind": "service", "name": "bad", "spec": {"command": [], "replicas": 1}});
     check(json!({"manifests": [service("good", 1), bad]}), 422, "manifests[1].spec.command").await;
-    check(json!({"manifests": [{"kind": "service", "name": "x", "spec": {"command": ["a"], "nope": 1}}]}), 422, "").await;
+    check(
+        json!({"manifests": [{"kind": "service", "name": "x", "spec": {"command": ["a"], "nope": 1}}]}),
+        422,
+        "",
+    )
+    .await;
     check(json!({"manifests": [{"kind": "plan", "name": "x", "spec": {}}]}), 422, "manifests[0].kind").await;
     check(json!({"manifests": [service("a", 1), service("a", 2)]}), 422, "manifests[1]").await;
-    check(json!({"manifests": [{"kind": "service", "name": "UPPER", "spec": {}}]}), 422, "manifests[0].name").await;
+    check(json!({"manifests": [{"kind": "service", "name": "UPPER", "spec": {}}]}), 422, "manifests[0].name")
+        .await;
     let stale = json!({"kind": "service", "name": "a", "revision": 999, "spec": {"command": ["x"]}});
     check(json!({"manifests": [stale]}), 409, "").await;
     let (_, list) = estate.get("/v1/objects/service").await;
@@ -94,7 +104,11 @@ async fn lists_are_paged_and_selected() {
         ("/nowhere", 404),
     ] {
         let (got, problem) = estate.get(path).await;
-        assert_eq!((got.as_u16(), problem["status"].as_u64()), (status, Some(status.into())), "{path}: {problem}");
+        assert_eq!(
+            (got.as_u16(), problem["status"].as_u64()),
+            (status, Some(status.into())),
+            "{path}: {problem}"
+        );
     }
 }
 

@@ -25,7 +25,10 @@ fn every_operation_is_described() {
             let at = format!("{method} {path}");
             assert!(operation["operationId"].is_string(), "{at}");
             let about = [&operation["summary"], &operation["description"]];
-            assert!(about.iter().any(|text| text.as_str().is_some_and(|text| !text.is_empty())), "{at} has no words");
+            assert!(
+                about.iter().any(|text| text.as_str().is_some_and(|text| !text.is_empty())),
+                "{at} has no words"
+            );
             let public = operation["security"].is_array();
             assert_eq!(operation["responses"]["401"].is_null(), public, "{at}");
         }

@@ -61,7 +61,10 @@ async fn remote_write_of_both_versions() {
     let (status, count, problem) = push(&estate.admin, path, v2, encoder.finish().to_vec()).await;
     assert_eq!((status, count.as_deref()), (400, Some("1")), "{problem}");
     let detail = problem["detail"].as_str().unwrap();
-    assert!(detail.contains("2 samples") && detail.contains("__name__") && detail.contains("older"), "{detail}");
+    assert!(
+        detail.contains("2 samples") && detail.contains("__name__") && detail.contains("older"),
+        "{detail}"
+    );
     // Sent twice is kept once, and is no error.
     let body = written(Protocol::V2, &[("__name__", "twice")], &[(now(), 1.0)]);
     for _ in 0..2 {
@@ -79,9 +82,11 @@ async fn remote_write_of_both_versions() {
 async fn otlp_becomes_prometheus_series() {
     let estate = Estate::new().await;
     let at = (now() * 1_000_000).to_string();
-    let point = |value: f64| json!({"timeUnixNano": at, "asDouble": value, "attributes": [
-        {"key": "http.route", "value": {"stringValue": "/buy"}}
-    ]});
+    let point = |value: f64| {
+        json!({"timeUnixNano": at, "asDouble": value, "attributes": [
+            {"key": "http.route", "value": {"stringValue": "/buy"}}
+        ]})
+    };
     let request = json!({"resourceMetrics": [{
         "resource": {"attributes": [
             {"key": "service.name", "value": {"stringValue": "shop"}},
@@ -99,7 +104,8 @@ async fn otlp_becomes_prometheus_series() {
     }]});
     let send = async |body: Vec<u8>, encoding: Option<&str>| {
         let path = "/v1/telemetry/otlp/v1/metrics";
-        let mut request = estate.request(Method::POST, path, &estate.admin).header("content-type", "application/json");
+        let mut request =
+            estate.request(Method::POST, path, &estate.admin).header("content-type", "application/json");
         if let Some(encoding) = encoding {
             request = request.header("content-encoding", encoding);
         }
@@ -140,11 +146,16 @@ async fn a_script_posts_its_usage() {
     let estate = Estate::new().await;
     let script = estate.token("script", "operator", None).await;
     let good = json!({"cpu_usage": 12.5, "memory_usage": 40.0, "disk_usage": 71.2, "network_usage": 123456});
-    assert_eq!(estate.post_as(&script, "/usage", good).await, (http::StatusCode::OK, json!({"status": "ok"})));
+    assert_eq!(
+        estate.post_as(&script, "/usage", good).await,
+        (http::StatusCode::OK, json!({"status": "ok"}))
+    );
     let rows = latest(&estate, "lepton_usage_cpu_percent").await;
     assert_eq!(rows[0][2], json!(12.5));
     assert!(rows[0][1].to_string().contains("script"));
-    for (field, value) in [("cpu_usage", json!(101)), ("disk_usage", json!(-1)), ("network_usage", json!("many"))] {
+    for (field, value) in
+        [("cpu_usage", json!(101)), ("disk_usage", json!(-1)), ("network_usage", json!("many"))]
+    {
         let mut bad = json!({"cpu_usage": 1, "memory_usage": 1, "disk_usage": 1, "network_usage": 1});
         bad[field] = value;
         let (status, problem) = estate.post_as(&script, "/usage", bad).await;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lepton_model::{
-    JobPhase, JobSpec, JobStatus, Object, ReplicaName, ReplicaPhase, ReplicaReport, ServicePhase, ServiceSpec,
-    ServiceStatus, Timestamp,
+    JobPhase, JobSpec, JobStatus, Object, ReplicaName, ReplicaPhase, ReplicaReport, ServicePhase,
+    ServiceSpec, ServiceStatus, Timestamp,
 };
 
 type WhyUnplaced = BTreeMap<ReplicaName, String>;
@@ -63,7 +63,8 @@ pub(super) fn service(
     };
     let newest: BTreeMap<u32, &ReplicaReport> =
         newest(&replicas).into_iter().filter(|(ordinal, _)| *ordinal < wanted).collect();
-    let count = |phase: fn(ReplicaPhase) -> bool| newest.values().filter(|report| phase(report.phase)).count();
+    let count =
+        |phase: fn(ReplicaPhase) -> bool| newest.values().filter(|report| phase(report.phase)).count();
     let placed = count(|phase| phase != ReplicaPhase::Lost);
     let ready = count(|phase| phase == ReplicaPhase::Running);
     let trouble = newest.values().find(|report| is_trouble(report.phase));
@@ -75,7 +76,11 @@ pub(super) fn service(
         (_, 0, 0) if trouble.is_none() => ServicePhase::Pending,
         (_, 0, _) if trouble.is_some() => ServicePhase::Failed,
         (..) if trouble.is_some() || homeless.is_some() => {
-            if ready > 0 { ServicePhase::Degraded } else { ServicePhase::Starting }
+            if ready > 0 {
+                ServicePhase::Degraded
+            } else {
+                ServicePhase::Starting
+            }
         }
         _ => ServicePhase::Starting,
     };
@@ -117,7 +122,10 @@ pub(super) fn job(
     let alive = replicas.iter().any(|report| {
         matches!(
             report.phase,
-            ReplicaPhase::Starting | ReplicaPhase::Running | ReplicaPhase::BackingOff | ReplicaPhase::Unhealthy
+            ReplicaPhase::Starting
+                | ReplicaPhase::Running
+                | ReplicaPhase::BackingOff
+                | ReplicaPhase::Unhealthy
         )
     });
     let completions = job.spec.completions as usize;
@@ -169,7 +177,13 @@ mod tests {
         }
     }
 
-    fn report(kind: Kind, ordinal: u32, incarnation: u64, generation: u64, phase: ReplicaPhase) -> ReplicaReport {
+    fn report(
+        kind: Kind,
+        ordinal: u32,
+        incarnation: u64,
+        generation: u64,
+        phase: ReplicaPhase,
+    ) -> ReplicaReport {
         let (project, name) = (Key::default_project(), Name::new("shop").unwrap());
         ReplicaReport {
             replica: ReplicaName { kind, project, name, ordinal },
@@ -209,7 +223,8 @@ mod tests {
         for (wanted, reports, homeless, expect) in cases {
             let spec = ServiceSpec::parse(&json!({"replicas": wanted, "command": ["x"]})).unwrap();
             let object = Object { meta: meta(3), spec, status: ServiceStatus::default() };
-            let reports: Vec<_> = reports.iter().map(|(o, i, p)| report(Kind::Service, *o, *i, 3, *p)).collect();
+            let reports: Vec<_> =
+                reports.iter().map(|(o, i, p)| report(Kind::Service, *o, *i, 3, *p)).collect();
             let unplaced: WhyUnplaced = homeless
                 .then(|| (report(Kind::Service, 1, 0, 0, R::Assigned).replica, "no node fits".to_owned()))
                 .into_iter()
@@ -238,7 +253,10 @@ mod tests {
             let reports: Vec<_> = reports.iter().map(|(o, g, p)| report(Kind::Job, *o, 1, *g, *p)).collect();
             let status = job(&object, reports, &WhyUnplaced::new(), Timestamp::from_millis(9));
             assert_eq!(status.phase, *expect);
-            assert_eq!(status.finished_at.is_some(), matches!(expect, JobPhase::Succeeded | JobPhase::Failed));
+            assert_eq!(
+                status.finished_at.is_some(),
+                matches!(expect, JobPhase::Succeeded | JobPhase::Failed)
+            );
         }
     }
 }
