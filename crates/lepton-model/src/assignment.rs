@@ -93,6 +93,9 @@ pub struct ReplicaSpec {
     /// User to run as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// Names of its ports, in the service's order; the first one's number is also in `PORT`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<Name>,
     /// What it may use at most.
     #[serde(default)]
     pub limits: Resources,

@@ -57,10 +57,10 @@ pub(crate) fn environment(
     env.insert("LEPTON_PROJECT".to_owned(), replica.project.to_string());
     env.insert("LEPTON_ORDINAL".to_owned(), replica.ordinal.to_string());
     env.insert("LEPTON_NODE".to_owned(), node.to_string());
-    for (n, (name, port)) in assigned.ports.iter().enumerate() {
-        if n == 0 {
-            env.insert("PORT".to_owned(), port.to_string());
-        }
+    if let Some(port) = assigned.spec.ports.first().and_then(|first| assigned.ports.get(first)) {
+        env.insert("PORT".to_owned(), port.to_string());
+    }
+    for (name, port) in &assigned.ports {
         let upper = name.as_str().to_ascii_uppercase().replace(['-', '.'], "_");
         env.insert(format!("PORT_{upper}"), port.to_string());
     }

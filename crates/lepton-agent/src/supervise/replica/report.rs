@@ -140,6 +140,7 @@ pub(super) fn unknown(replica: &ReplicaName) -> AssignedReplica {
             env: BTreeMap::new(),
             working_dir: None,
             user: None,
+            ports: Vec::new(),
             limits: Resources::default(),
             checks: Vec::new(),
             stop: Default::default(),

@@ -11,6 +11,7 @@ async fn a_process_finds_its_environment_and_folder() {
     let mut shop = service("shop", "env; echo dir=$(pwd); cat; echo end; exec sleep 300");
     shop.ports.insert(name("http"), 1234);
     shop.ports.insert(name("web-admin"), 1235);
+    shop.spec.ports = vec![name("web-admin"), name("http")];
     shop.spec.env.insert("COLOUR".into(), "blue".into());
     rig.apply(vec![shop]).await;
     let output = rig.output_until(&replica("shop"), |output| output.contains("end\n")).await;
@@ -20,7 +21,7 @@ async fn a_process_finds_its_environment_and_folder() {
         "LEPTON_SERVICE=shop",
         "LEPTON_PROJECT=default",
         "LEPTON_ORDINAL=0",
-        "PORT=1234",
+        "PORT=1235",
         "PORT_HTTP=1234",
         "PORT_WEB_ADMIN=1235",
         &format!("dir={}", data.display()),

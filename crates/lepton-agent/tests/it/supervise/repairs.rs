@@ -63,6 +63,7 @@ async fn a_hung_server_is_restarted_by_its_ladder() {
     let mut shop = patient(vec![step(RepairAction::Restart, None), step(RepairAction::Escalate, None)]);
     let port = free_port();
     shop.ports.insert(name("http"), port);
+    shop.spec.ports.push(name("http"));
     shop.spec.command = command("server");
     shop.spec.checks = serde_json::from_value(serde_json::json!([
         {"name": "page", "probe": {"http": {"port": "http", "expect_body": "well"}}, "interval": "100ms",

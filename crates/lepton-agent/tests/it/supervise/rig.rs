@@ -51,6 +51,7 @@ fn assigned(replica: ReplicaName, command: &[&str], run: RunKind) -> AssignedRep
             env: BTreeMap::new(),
             working_dir: None,
             user: None,
+            ports: Vec::new(),
             limits: Default::default(),
             checks: Vec::new(),
             stop: Default::default(),
