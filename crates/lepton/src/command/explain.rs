@@ -94,7 +94,7 @@ fn of_replica(text: &mut String, replica: &ReplicaExplanation, now: Timestamp, s
         screen.tone(Tone::of(phase), phase)
     );
     if !replica.placed_because.is_empty() {
-        let _ = writeln!(text, "    here because {}", plain(&replica.placed_because));
+        let _ = writeln!(text, "    why here: {}", plain(&replica.placed_because));
     }
     if let Some(runner_up) = &replica.runner_up {
         let _ = writeln!(text, "    second best: {}", plain(runner_up));

@@ -39,7 +39,10 @@ pub(crate) fn documents(text: &str) -> Result<Vec<Tree>, (u64, String)> {
     };
     let documents: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
         let line = error.location().map_or(1, |location| location.line());
-        (line.max(1), error.to_string())
+        let text = error.to_string();
+        // The line is said already, in front, where editors look for it.
+        let text = text.split(" at line ").next().unwrap_or_default();
+        (line.max(1), text.to_owned())
     })?;
     Ok(documents.into_iter().map(Tree::from).collect())
 }

@@ -81,7 +81,7 @@ mod tests {
         table.row(["宅急便", "evil\u{1b}[2J\nline", "1d"]);
         assert_eq!(
             table.text(&screen, "  "),
-            "  NAME         PHASE             AGE\n  shop         running           3s\n  a-long-name  failed\n  宅急便       evil [2J line     1d\n"
+            "  NAME         PHASE          AGE\n  shop         running        3s\n  a-long-name  failed\n  宅急便       evil [2J line  1d\n"
         );
     }
 }

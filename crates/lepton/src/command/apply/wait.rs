@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lepton_api::v1::ApplyResult;
-use lepton_api::WatchQuery;
-use lepton_model::{AnyObject, JobPhase, JobSpec, Key, Kind, ServicePhase, ServiceSpec};
+use lepton_api::v1::{ApplyInput, ApplyResult};
+use lepton_api::{ListQuery, WatchQuery};
+use lepton_model::{
+    AnyObject, AssignmentSpec, JobPhase, JobSpec, Key, Kind, ReplicaName, ServicePhase, ServiceSpec,
+};
 use tokio::time::Instant;
 
 use crate::command::Desk;
@@ -40,7 +42,11 @@ pub(crate) async fn until_running(desk: &Desk<'_>, results: &[ApplyResult], most
         for key in waiting {
             let object = desk.client.object(&key).await?;
             let name = key.to_string();
-            match progress(&object) {
+            let mut at = progress(&object);
+            if matches!(at, Progress::Done(_)) && !is_carried_out(desk, &object).await? {
+                at = Progress::Going("changes roll out".to_owned());
+            }
+            match at {
                 Progress::Done(state) => {
                     desk.screen.note(&format!("{name}: {state} after {}", length(start.elapsed())));
                 }
@@ -95,12 +101,36 @@ fn progress(object: &AnyObject) -> Progress {
     }
 }
 
+/// Whether nothing is left to do about a service that runs: the planner would change nothing, and the agents have
+/// reported what they were last told. Generations alone do not say: a replica that a change does not touch keeps its own.
+async fn is_carried_out(desk: &Desk<'_>, object: &AnyObject) -> Result<bool, Failure> {
+    let Ok(service) = object.decode::<ServiceSpec>() else { return Ok(true) };
+    let is_its = |replica: &ReplicaName| {
+        (replica.kind, &replica.project, &replica.name)
+            == (Kind::Service, &service.meta.project, &service.meta.name)
+    };
+    let plan = desk.client.plan(&ApplyInput { manifests: Vec::new() }).await?;
+    if plan.actions.iter().any(|action| is_its(&action.replica)) {
+        return Ok(false);
+    }
+    // A token of one project sees no assignments; the plan then has to do.
+    let assignments = desk.client.list_all(Kind::Assignment, &ListQuery::default()).await?;
+    let assignments = assignments.items.iter().filter_map(|object| object.decode::<AssignmentSpec>().ok());
+    let mut assigned = assignments.flat_map(|assignment| assignment.spec.replicas).filter(|one| is_its(&one.replica));
+    Ok(assigned.all(|one| {
+        service.status.replicas.iter().any(|report| {
+            report.replica == one.replica
+                && report.incarnation == one.incarnation
+                && report.generation >= one.generation
+        })
+    }))
+}
+
 fn of_service(service: &lepton_model::Object<ServiceSpec>) -> Progress {
     let status = &service.status;
     let wanted = service.spec.replicas;
-    let current = status.replicas.iter().filter(|replica| replica.generation == service.meta.generation).count();
     let seen = status.observed_generation == service.meta.generation;
-    let settled = seen && current == wanted as usize && status.replicas.len() == current;
+    let settled = seen && status.replicas.len() == wanted as usize;
     if settled && matches!(status.phase, ServicePhase::Running | ServicePhase::Stopped) {
         return Progress::Done(format!("{}, {} of {wanted} ready", status.phase.as_str(), status.ready));
     }
