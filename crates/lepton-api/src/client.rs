@@ -166,11 +166,14 @@ impl Client {
         }
         builder = match &config.authorities {
             Some(pem) => {
-                let wrong =
-                    |error: reqwest::Error| ClientError::Config(format!("authority certificates: {}", cause(&error)));
+                let wrong = |error: reqwest::Error| {
+                    ClientError::Config(format!("authority certificates: {}", cause(&error)))
+                };
                 let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(wrong)?;
                 if certificates.is_empty() {
-                    return Err(ClientError::Config("authority certificates: the file holds none".to_owned()));
+                    return Err(ClientError::Config(
+                        "authority certificates: the file holds none".to_owned(),
+                    ));
                 }
                 builder.tls_certs_only(certificates)
             }
@@ -199,12 +202,20 @@ impl Client {
         Ok(request)
     }
 
-    async fn get<Q: Serialize + ?Sized, A: DeserializeOwned>(&self, path: &str, query: &Q) -> Result<A, ClientError> {
+    async fn get<Q: Serialize + ?Sized, A: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &Q,
+    ) -> Result<A, ClientError> {
         let request = self.request(Method::GET, path)?.query(query).timeout(self.timeout);
         self.answer(self.send(request).await?).await
     }
 
-    async fn post<B: Serialize + ?Sized, A: DeserializeOwned>(&self, path: &str, body: &B) -> Result<A, ClientError> {
+    async fn post<B: Serialize + ?Sized, A: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<A, ClientError> {
         let request = self.request(Method::POST, path)?.json(body).timeout(self.timeout);
         self.answer(self.send(request).await?).await
     }
@@ -217,7 +228,8 @@ impl Client {
 
     async fn answer<A: DeserializeOwned>(&self, response: Response) -> Result<A, ClientError> {
         let body = self.body(response).await?;
-        serde_json::from_slice(&body).map_err(|error| self.protocol(format!("the answer does not read: {error}")))
+        serde_json::from_slice(&body)
+            .map_err(|error| self.protocol(format!("the answer does not read: {error}")))
     }
 
     async fn body(&self, mut response: Response) -> Result<Vec<u8>, ClientError> {
@@ -265,7 +277,9 @@ fn unexpected(status: StatusCode) -> String {
 
 fn address(text: &str) -> Result<Url, ClientError> {
     let wrong = |why: &str| {
-        ClientError::Config(format!("{text:?} is not a server's address ({why}); write it like http://127.0.0.1:7700"))
+        ClientError::Config(format!(
+            "{text:?} is not a server's address ({why}); write it like http://127.0.0.1:7700"
+        ))
     };
     let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
@@ -309,14 +323,20 @@ mod tests {
     use super::*;
 
     fn refused(server: &str, token: Option<&str>) -> Option<String> {
-        let config =
-            ClientConfig { server: server.to_owned(), token: token.map(str::to_owned), ..ClientConfig::default() };
+        let config = ClientConfig {
+            server: server.to_owned(),
+            token: token.map(str::to_owned),
+            ..ClientConfig::default()
+        };
         Client::new(config).err().map(|error| error.to_string())
     }
 
     #[test]
     fn addresses_are_checked_before_anything_is_sent() {
-        let check = |server: &str, token: Option<&str>, expect: Option<&str>| match (refused(server, token), expect) {
+        let check = |server: &str, token: Option<&str>, expect: Option<&str>| match (
+            refused(server, token),
+            expect,
+        ) {
             (None, None) => {}
             (Some(error), Some(part)) => assert!(error.contains(part), "{server}: {error}"),
             (got, _) => assert_eq!(got.as_deref(), expect, "{server}"),

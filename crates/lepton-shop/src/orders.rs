@@ -75,7 +75,10 @@ impl Orders {
         let mut book = self.0.lock();
         let Some(&stock) = book.left.get(&order.good) else {
             let known: Vec<_> = book.left.keys().cloned().collect();
-            return Err((StatusCode::NOT_FOUND, format!("{:?} is not sold here; there is {}", order.good, known.join(", "))));
+            return Err((
+                StatusCode::NOT_FOUND,
+                format!("{:?} is not sold here; there is {}", order.good, known.join(", ")),
+            ));
         };
         if order.count == 0 {
             return Err((StatusCode::UNPROCESSABLE_ENTITY, "count must be at least 1".to_owned()));
@@ -83,7 +86,9 @@ impl Orders {
         let rest = stock
             .checked_sub(order.count)
             .ok_or_else(|| (StatusCode::CONFLICT, format!("only {stock} of {:?} are left", order.good)))?;
-        let failed = |error: &dyn std::fmt::Display| (StatusCode::INTERNAL_SERVER_ERROR, format!("cannot write: {error}"));
+        let failed = |error: &dyn std::fmt::Display| {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("cannot write: {error}"))
+        };
         let mut line = serde_json::to_vec(&order).map_err(|error| failed(&error))?;
         line.push(b'\n');
         book.file.write_all(&line).and_then(|()| book.file.sync_data()).map_err(|error| failed(&error))?;

@@ -82,7 +82,9 @@ impl Contexts {
 
     /// Writes the file so that only its owner can read it, whole or not at all.
     pub fn save(&self, path: &Path) -> Result<(), Failure> {
-        let failed = |error: &dyn std::fmt::Display| Failure::failed(format!("cannot write {}: {error}", path.display()));
+        let failed = |error: &dyn std::fmt::Display| {
+            Failure::failed(format!("cannot write {}: {error}", path.display()))
+        };
         let text = toml::to_string(self).map_err(|error| failed(&error))?;
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
@@ -117,7 +119,8 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 /// Reads a small text file.
 pub(crate) fn read(path: &Path) -> Result<String, Failure> {
-    let failed = |error: &dyn std::fmt::Display| Failure::usage(format!("cannot read {}: {error}", path.display()));
+    let failed =
+        |error: &dyn std::fmt::Display| Failure::usage(format!("cannot read {}: {error}", path.display()));
     let size = std::fs::metadata(path).map_err(|error| failed(&error))?.len();
     if size > MAX_FILE {
         return Err(failed(&format!("it has {size} bytes; at most {MAX_FILE} are read")));

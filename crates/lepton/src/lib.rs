@@ -44,7 +44,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.report(&screen);
-            failure.exit().into()
+            failure.exit()
         }
     }
 }
@@ -55,7 +55,8 @@ fn start(cli: Cli, screen: &Screen) -> Result<(), Failure> {
     if let Some(workers) = workers {
         builder.worker_threads(workers);
     }
-    let runtime = builder.enable_all().build().map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
+    let runtime =
+        builder.enable_all().build().map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
     let result = runtime.block_on(command::run(cli, screen));
     // Reading stdin can block a thread for ever; do not wait for it.
     runtime.shutdown_background();

@@ -112,7 +112,10 @@ fn bounded(reader: impl std::io::Read, name: &str, left: &mut u64) -> Result<Str
         .read_to_string(&mut text)
         .map_err(|error| Failure::invalid(format!("cannot read {name}: {error}")))?;
     *left = left.checked_sub(size as u64).ok_or_else(|| {
-        Failure::invalid(format!("{name}: more than {} MiB of manifests; apply them in parts", MAX_BYTES >> 20))
+        Failure::invalid(format!(
+            "{name}: more than {} MiB of manifests; apply them in parts",
+            MAX_BYTES >> 20
+        ))
     })?;
     Ok(text)
 }
@@ -122,7 +125,8 @@ fn bounded(reader: impl std::io::Read, name: &str, left: &mut u64) -> Result<Str
 /// # Errors
 /// Everything that is wrong with it, each with file, line and field.
 pub fn parse(file: &str, text: &str, project: Option<&Name>) -> Result<Vec<Source>, Vec<String>> {
-    let trees = located::documents(text).map_err(|(line, problem)| vec![format!("{file}:{line}: {problem}")])?;
+    let trees =
+        located::documents(text).map_err(|(line, problem)| vec![format!("{file}:{line}: {problem}")])?;
     let mut sources = Vec::new();
     let mut problems = Vec::new();
     for (at, tree) in trees.into_iter().enumerate() {
@@ -155,7 +159,10 @@ fn manifest(tree: &Tree, project: Option<&Name>) -> Result<Manifest, FieldErrors
         return Err(errors);
     };
     if fields.contains_key("apiVersion") && fields.contains_key("metadata") {
-        errors.push("apiVersion", "this is a Kubernetes manifest; Lepton's have the fields kind, name and spec");
+        errors.push(
+            "apiVersion",
+            "this is a Kubernetes manifest; Lepton's have the fields kind, name and spec",
+        );
         return Err(errors);
     }
     for field in FILLED_IN {

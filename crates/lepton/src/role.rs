@@ -11,7 +11,11 @@ use tracing_subscriber::EnvFilter;
 pub(crate) fn log(wanted: &EnvFilterText) {
     let filter = EnvFilter::new(&wanted.0);
     // A second call (tests) finds a subscriber in place, which serves as well.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .try_init();
 }
 
 /// A log filter that has been checked.

@@ -47,10 +47,14 @@ impl Tone {
     /// The tone of a state word of any kind.
     pub fn of(word: &str) -> Option<Self> {
         match word {
-            "ready" | "running" | "succeeded" | "executed" | "resolved" | "ok" | "healthy" => Some(Self::Good),
-            "starting" | "pending" | "joining" | "degraded" | "backing_off" | "stopping" | "acknowledged" | "warning"
-            | "skipped" | "assigned" | "waiting" => Some(Self::Warn),
-            "failed" | "lost" | "unhealthy" | "crash_looping" | "open" | "critical" | "failing" => Some(Self::Bad),
+            "ready" | "running" | "succeeded" | "executed" | "resolved" | "ok" | "healthy" => {
+                Some(Self::Good)
+            }
+            "starting" | "pending" | "joining" | "degraded" | "backing_off" | "stopping" | "acknowledged"
+            | "warning" | "skipped" | "assigned" | "waiting" => Some(Self::Warn),
+            "failed" | "lost" | "unhealthy" | "crash_looping" | "open" | "critical" | "failing" => {
+                Some(Self::Bad)
+            }
             "stopped" | "superseded" | "standby" => Some(Self::Dim),
             _ => None,
         }
@@ -82,7 +86,11 @@ impl Screen {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let interactive = io::stderr().is_terminal();
-        Self { color_out: !plain && io::stdout().is_terminal(), color_err: !plain && interactive, interactive }
+        Self {
+            color_out: !plain && io::stdout().is_terminal(),
+            color_err: !plain && interactive,
+            interactive,
+        }
     }
 
     /// Whether stdout shows colour.
@@ -110,7 +118,8 @@ impl Screen {
 
     /// Writes one document to stdout; `None` for the table formats, which the caller draws itself.
     pub fn document<T: Serialize>(&self, format: Format, value: &T) -> Option<Result<(), Failure>> {
-        let unwritable = |error: &dyn std::fmt::Display| Failure::failed(format!("cannot write the answer: {error}"));
+        let unwritable =
+            |error: &dyn std::fmt::Display| Failure::failed(format!("cannot write the answer: {error}"));
         let text = match format {
             Format::Table | Format::Wide => return None,
             Format::Json => serde_json::to_string_pretty(value).map_err(|error| unwritable(&error)),

@@ -17,10 +17,10 @@ impl FromStr for Thing {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (kind, name) = text
-            .split_once('/')
-            .ok_or_else(|| format!("{text:?} is not of the form KIND/NAME, such as service/shop or node/edge-1"))?;
-        Ok(Self { kind: kind.parse()?, name: name.parse().map_err(|problem| format!("{name:?} {problem}"))? })
+        let (kind, name) = text.split_once('/').ok_or_else(|| {
+            format!("{text:?} is not of the form KIND/NAME, such as service/shop or node/edge-1")
+        })?;
+        Ok(Self { kind: kind.parse()?, name: name.parse().map_err(|problem| not_a_name(name, &problem))? })
     }
 }
 
@@ -45,7 +45,11 @@ impl Thing {
 
 /// Reads a name that a person typed.
 pub(crate) fn name_of(text: &str) -> Result<Name, Failure> {
-    text.parse().map_err(|problem| Failure::usage(format!("{text:?} is not a name: it {problem}")))
+    text.parse().map_err(|problem| Failure::usage(not_a_name(text, &problem)))
+}
+
+fn not_a_name(text: &str, problem: &lepton_model::NameError) -> String {
+    format!("{text:?} is not a name: it {problem}")
 }
 
 /// `service/shop`, with the project where it is not the one at hand.
@@ -74,14 +78,16 @@ mod tests {
         check(&["service/shop"], Ok(&["service/shop"]));
         check(&["services", "shop", "web"], Ok(&["service/shop", "service/web"]));
         check(&["service/shop", "node/a"], Ok(&["service/shop", "node/a"]));
+        check(&["shop"], Err("\"shop\" is not of the form KIND/NAME, such as service/shop or node/edge-1"));
         check(
-            &["shop"],
-            Err("\"shop\" is not of the form KIND/NAME, such as service/shop or node/edge-1"),
+            &["service", "Shop"],
+            Err("\"Shop\" is not a name: it may hold a-z, 0-9, '-' and '.', not 'S'"),
         );
-        check(&["service", "Shop"], Err("\"Shop\" is not a name: it may hold a-z, 0-9, '-' and '.', not 'S'"));
         check(
             &["pod/x"],
-            Err("\"pod\" is not a kind; it is one of node, service, job, runbook, webhook, assignment, plan, incident, token"),
+            Err(
+                "\"pod\" is not a kind; it is one of node, service, job, runbook, webhook, assignment, plan, incident, token",
+            ),
         );
     }
 }

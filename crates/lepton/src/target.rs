@@ -105,7 +105,8 @@ impl Target {
         }
         target.config.insecure |= reach.insecure || env("LEPTON_INSECURE").is_some_and(|value| value == "1");
         if let Some(project) = env("LEPTON_PROJECT") {
-            let project = project.parse().map_err(|problem| Failure::usage(format!("LEPTON_PROJECT: {problem}")))?;
+            let project =
+                project.parse().map_err(|problem| Failure::usage(format!("LEPTON_PROJECT: {problem}")))?;
             target.project = Some(project);
         }
         Ok(target)
@@ -162,8 +163,11 @@ impl Target {
     fn of_dev(path: &Path) -> Result<Self, Failure> {
         let file = DevFile::load(path)?;
         if !Path::new("/proc").join(file.pid.to_string()).exists() {
-            let message = format!("`lepton dev` is not running ({} is left from process {})", path.display(), file.pid);
-            return Err(Failure::new(Exit::Unreachable, message).hint("start it again in its folder: lepton dev"));
+            let message =
+                format!("`lepton dev` is not running ({} is left from process {})", path.display(), file.pid);
+            return Err(
+                Failure::new(Exit::Unreachable, message).hint("start it again in its folder: lepton dev")
+            );
         }
         let mut target = Self::bare(file.server);
         target.config.token = Some(read_token(&path.with_file_name("admin.token"))?);
@@ -208,7 +212,12 @@ mod tests {
             std::fs::write(path, text).unwrap();
         }
 
-        fn find(&self, folder: &str, reach: Reach, env: &[(&str, &str)]) -> Result<(String, Option<String>), String> {
+        fn find(
+            &self,
+            folder: &str,
+            reach: Reach,
+            env: &[(&str, &str)],
+        ) -> Result<(String, Option<String>), String> {
             let root = self.0.path().display().to_string();
             let env = |name: &str| {
                 env.iter().find(|(key, _)| *key == name).map(|(_, value)| value.replace("ROOT", &root))

@@ -49,7 +49,8 @@ pub(crate) async fn run(args: TopArgs, desk: &Desk<'_>) -> Result<(), Failure> {
     let interval = args.interval.duration().clamp(Duration::from_millis(250), Duration::from_secs(3_600));
     // Asked before the screen is taken: a server out of reach is said in plain text.
     let first = gather::gather(&desk.client).await?;
-    let mut terminal = ratatui::try_init().map_err(|error| Failure::failed(format!("cannot use the terminal: {error}")))?;
+    let mut terminal =
+        ratatui::try_init().map_err(|error| Failure::failed(format!("cannot use the terminal: {error}")))?;
     let result = show(&mut terminal, first, interval, desk).await;
     ratatui::restore();
     result

@@ -5,8 +5,8 @@ mod wait;
 use std::path::PathBuf;
 
 use clap::Args;
-use lepton_api::v1::{ApplyInput, ApplyOutcome};
 use lepton_api::ClientError;
+use lepton_api::v1::{ApplyInput, ApplyOutcome};
 use lepton_model::Period;
 
 use crate::args::{InProject, Show};
@@ -84,7 +84,8 @@ pub(crate) fn located(error: ClientError, sources: &[Source]) -> Failure {
         .iter()
         .map(|error| {
             let place = error.field.strip_prefix("manifests[").and_then(|rest| rest.split_once(']'));
-            let source = place.and_then(|(index, rest)| Some((sources.get(index.parse::<usize>().ok()?)?, rest)));
+            let source =
+                place.and_then(|(index, rest)| Some((sources.get(index.parse::<usize>().ok()?)?, rest)));
             match source {
                 Some((source, rest)) => source.place(&lepton_model::FieldError {
                     field: rest.trim_start_matches('.').to_owned(),

@@ -143,7 +143,8 @@ fn list(contexts: &Contexts, show: Show, screen: &Screen) -> Result<(), Failure>
         return result;
     }
     if shown.contexts.is_empty() {
-        screen.note("no contexts yet; add one with `lepton context add NAME --url URL --with-token-file FILE`");
+        screen
+            .note("no contexts yet; add one with `lepton context add NAME --url URL --with-token-file FILE`");
         return Ok(());
     }
     let mut table = Table::new(["", "NAME", "SERVER", "PROJECT", "TOKEN"]);
@@ -159,4 +160,3 @@ fn list(contexts: &Contexts, show: Show, screen: &Screen) -> Result<(), Failure>
     }
     table.print(screen)
 }
-

@@ -46,7 +46,13 @@ pub(crate) async fn run(args: ExplainArgs, desk: &Desk<'_>) -> Result<(), Failur
 }
 
 /// The story as text.
-pub(super) fn told(report: &ExplainReport, name: &str, flag: &str, now: Timestamp, screen: &Screen) -> String {
+pub(super) fn told(
+    report: &ExplainReport,
+    name: &str,
+    flag: &str,
+    now: Timestamp,
+    screen: &Screen,
+) -> String {
     let mut text = String::new();
     let heading = |text: &mut String, words: &str| {
         let _ = writeln!(text, "\n{}", screen.tone(Some(Tone::Strong), words));
@@ -105,7 +111,13 @@ fn of_replica(text: &mut String, replica: &ReplicaExplanation, now: Timestamp, s
     for check in &report.checks {
         let word = if check.healthy { "healthy" } else { "unhealthy" };
         let word = screen.tone(Tone::of(word), word);
-        let _ = writeln!(text, "    check {}: {word}, {} ago: {}", check.name, ago(check.at, now), plain(&check.message));
+        let _ = writeln!(
+            text,
+            "    check {}: {word}, {} ago: {}",
+            check.name,
+            ago(check.at, now),
+            plain(&check.message)
+        );
     }
     if let Some(exit) = &report.last_exit {
         let _ = writeln!(text, "    last process: {exit}, {} ago", ago(exit.at, now));
@@ -139,7 +151,10 @@ fn next(report: &ExplainReport, name: &str, flag: &str) -> Vec<(String, &'static
     let ill = report.replicas.iter().any(|replica| {
         matches!(
             replica.report.phase,
-            ReplicaPhase::CrashLooping | ReplicaPhase::BackingOff | ReplicaPhase::Unhealthy | ReplicaPhase::Failed
+            ReplicaPhase::CrashLooping
+                | ReplicaPhase::BackingOff
+                | ReplicaPhase::Unhealthy
+                | ReplicaPhase::Failed
         )
     });
     match report.object.kind {

@@ -47,7 +47,8 @@ pub(crate) struct GetArgs {
 }
 
 pub(crate) async fn run(args: GetArgs, desk: &Desk<'_>) -> Result<(), Failure> {
-    let (first, names) = args.what.split_first().ok_or_else(|| Failure::usage("name a kind, such as services"))?;
+    let (first, names) =
+        args.what.split_first().ok_or_else(|| Failure::usage("name a kind, such as services"))?;
     if matches!(first.as_str(), "replica" | "replicas") {
         let names = names.iter().map(|name| name_of(name)).collect::<Result<Vec<_>, _>>()?;
         return replicas::run(&args, &names, desk).await;
@@ -80,7 +81,9 @@ pub(crate) fn query(args: &GetArgs, kind: Kind, desk: &Desk<'_>) -> ListQuery {
 
 async fn some(args: &GetArgs, things: &[Thing], desk: &Desk<'_>) -> Result<(), Failure> {
     if args.watch || args.selector.is_some() {
-        return Err(Failure::usage("--watch and --selector are for lists; name a kind only, such as services"));
+        return Err(Failure::usage(
+            "--watch and --selector are for lists; name a kind only, such as services",
+        ));
     }
     let project = desk.project(&args.projects.one);
     let mut objects = Vec::new();
@@ -123,7 +126,7 @@ fn nothing(kind: Kind, project: Option<&Name>) -> String {
         _ => String::new(),
     };
     let next = match kind {
-        Kind::Node => "; add this machine: lepton join --help",
+        Kind::Node => " that this token sees; add this machine: lepton join --help",
         Kind::Service => "; start one: lepton apply -f examples/shop.yaml",
         Kind::Job => "; start one: lepton apply -f examples/job.yaml",
         Kind::Runbook => "; examples/runbook.yaml shows one",
@@ -179,7 +182,8 @@ fn show_changes(
     match args.show.output {
         Format::Table | Format::Wide if !objects.is_empty() => {
             let text = table(args, kind, objects).text(desk.screen, "");
-            let rows = if heading { text.as_str() } else { text.split_once('\n').map_or("", |(_, rows)| rows) };
+            let rows =
+                if heading { text.as_str() } else { text.split_once('\n').map_or("", |(_, rows)| rows) };
             desk.screen.print(rows)?;
         }
         Format::Table | Format::Wide => {}

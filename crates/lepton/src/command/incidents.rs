@@ -12,12 +12,15 @@ use crate::screen::{Table, ago};
 
 /// Show what waits for a person; acknowledge or resolve it
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 Examples:
   lepton incidents
   lepton incidents --all -o json
   lepton incidents ack 0198c3a1 -m 'looking at it'
-  lepton incidents resolve 0198c3a1 -m 'disk replaced'")]
+  lepton incidents resolve 0198c3a1 -m 'disk replaced'"
+)]
 pub(crate) struct IncidentsArgs {
     #[command(subcommand)]
     pub verb: Option<IncidentVerb>,
@@ -83,7 +86,9 @@ async fn list(args: ListArgs, desk: &Desk<'_>) -> Result<(), Failure> {
     let mut found = incidents(args.project.clone(), desk).await?;
     if !args.all {
         found.items.retain(|object| {
-            object.decode::<IncidentSpec>().is_ok_and(|incident| incident.status.phase != IncidentPhase::Resolved)
+            object
+                .decode::<IncidentSpec>()
+                .is_ok_and(|incident| incident.status.phase != IncidentPhase::Resolved)
         });
     }
     if let Some(result) = desk.screen.document(args.show.output, &found) {
@@ -114,15 +119,23 @@ async fn list(args: ListArgs, desk: &Desk<'_>) -> Result<(), Failure> {
 /// The incident whose name begins so, in whatever project.
 async fn find(args: &NoteArgs, desk: &Desk<'_>) -> Result<Key, Failure> {
     let all = incidents(args.project.project.clone(), desk).await?;
-    let keys: Vec<Key> =
-        all.items.iter().filter(|o| o.meta.name.as_str().starts_with(&args.name)).map(|o| o.key()).collect();
+    let keys: Vec<Key> = all
+        .items
+        .iter()
+        .filter(|o| o.meta.name.as_str().starts_with(&args.name))
+        .map(lepton_model::AnyObject::key)
+        .collect();
     match keys.as_slice() {
         [one] => Ok(one.clone()),
         [] => Err(Failure::new(Exit::NotFound, format!("there is no incident {:?}", args.name))
             .hint("lepton incidents --all")),
         many => match many.iter().find(|key| key.name == *args.name.as_str()) {
             Some(exact) => Ok(exact.clone()),
-            None => Err(Failure::usage(format!("{} incidents begin with {:?}; give more of the name", many.len(), args.name))),
+            None => Err(Failure::usage(format!(
+                "{} incidents begin with {:?}; give more of the name",
+                many.len(),
+                args.name
+            ))),
         },
     }
 }

@@ -83,7 +83,9 @@ pub(crate) async fn drain(args: DrainArgs, desk: &Desk<'_>) -> Result<(), Failur
         let mut said = None;
         loop {
             let left = match desk.client.object(&key).await {
-                Ok(object) => object.decode::<AssignmentSpec>().map_or(0, |assignment| assignment.spec.replicas.len()),
+                Ok(object) => {
+                    object.decode::<AssignmentSpec>().map_or(0, |assignment| assignment.spec.replicas.len())
+                }
                 // A node that never had work has no assignment.
                 Err(error) if error.is_not_found() => 0,
                 Err(error) => return Err(error.into()),
@@ -93,7 +95,8 @@ pub(crate) async fn drain(args: DrainArgs, desk: &Desk<'_>) -> Result<(), Failur
                 break;
             }
             if start.elapsed() >= args.timeout.duration() {
-                let message = format!("node/{node}: {left} replicas are still there after {}", length(start.elapsed()));
+                let message =
+                    format!("node/{node}: {left} replicas are still there after {}", length(start.elapsed()));
                 return Err(Failure::new(Exit::TimedOut, message)
                     .hint("other nodes may not have room: lepton get plans, lepton get nodes"));
             }
@@ -108,7 +111,12 @@ pub(crate) async fn drain(args: DrainArgs, desk: &Desk<'_>) -> Result<(), Failur
 }
 
 /// Reads a node, changes what is wanted of it, and writes it back unless somebody else has written since.
-async fn change(desk: &Desk<'_>, name: &Name, word: &str, change: impl FnOnce(&mut NodeSpec)) -> Result<(), Failure> {
+async fn change(
+    desk: &Desk<'_>,
+    name: &Name,
+    word: &str,
+    change: impl FnOnce(&mut NodeSpec),
+) -> Result<(), Failure> {
     let key = Key::of_estate(Kind::Node, name.clone());
     let unreadable = |error| Failure::failed(format!("{key} does not read: {error}"));
     let node: Object<NodeSpec> = desk.client.object(&key).await?.decode().map_err(unreadable)?;

@@ -74,7 +74,10 @@ pub(crate) async fn run(args: SqlArgs, desk: &Desk<'_>) -> Result<(), Failure> {
         SqlFormat::Yaml => desk.screen.document(Format::Yaml, &report).unwrap_or(Ok(()))?,
     }
     if report.truncated {
-        desk.screen.warn(&format!("cut short after {} rows; narrow it with WHERE, or see --max-rows", report.rows.len()));
+        desk.screen.warn(&format!(
+            "cut short after {} rows; narrow it with WHERE, or see --max-rows",
+            report.rows.len()
+        ));
     }
     Ok(())
 }
@@ -85,7 +88,9 @@ fn statement(text: &str, params: &[String], max_rows: Option<usize>) -> Result<S
         let words: Vec<_> = command.split_whitespace().collect();
         return match words.as_slice() {
             ["tables"] => Ok(input("SELECT name, description FROM lepton_tables", Vec::new())),
-            ["schema"] => Ok(input("SELECT table_name, name, type, description FROM lepton_columns", Vec::new())),
+            ["schema"] => {
+                Ok(input("SELECT table_name, name, type, description FROM lepton_columns", Vec::new()))
+            }
             ["schema", table] => Ok(input(
                 "SELECT name, type, description FROM lepton_columns WHERE table_name = ?1",
                 vec![(*table).into()],
@@ -140,7 +145,11 @@ fn csv(report: &SqlReport) -> String {
 }
 
 fn quoted(cell: &str) -> String {
-    if cell.contains(['"', ',', '\r', '\n']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
+    if cell.contains(['"', ',', '\r', '\n']) {
+        format!("\"{}\"", cell.replace('"', "\"\""))
+    } else {
+        cell.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -152,7 +161,8 @@ mod tests {
 
     #[test]
     fn values_with_commas_quotes_and_line_ends_are_quoted() {
-        let columns = ["a", "b,c"].map(|name| SqlColumn { name: name.to_owned(), declared_type: None }).to_vec();
+        let columns =
+            ["a", "b,c"].map(|name| SqlColumn { name: name.to_owned(), declared_type: None }).to_vec();
         let rows = vec![vec!["x\"y".into(), Value::Null], vec![1.5.into(), "two\nlines".into()]];
         let report = SqlReport { columns, rows, truncated: false, elapsed_ms: 0 };
         assert_eq!(csv(&report), "a,\"b,c\"\r\n\"x\"\"y\",\r\n1.5,\"two\nlines\"\r\n");

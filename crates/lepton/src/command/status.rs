@@ -33,15 +33,24 @@ pub(crate) async fn run(args: StatusArgs, desk: &Desk<'_>) -> Result<(), Failure
         report.version,
         ago(report.started_at, report.now)
     ))?;
-    screen.print(&format!("nodes      {}", counts(&report.nodes, "none; add this machine: lepton join --help")))?;
-    screen.print(&format!("services   {}", counts(&report.services, "none; start one: lepton apply -f examples/shop.yaml")))?;
+    screen.print(&format!(
+        "nodes      {}",
+        counts(&report.nodes, "none; add this machine: lepton join --help")
+    ))?;
+    screen.print(&format!(
+        "services   {}",
+        counts(&report.services, "none; start one: lepton apply -f examples/shop.yaml")
+    ))?;
     screen.print(&format!("jobs       {}", counts(&report.jobs, "none")))?;
     let incidents = match report.open_incidents {
         0 => "none".to_owned(),
         count => screen.tone(Some(Tone::Bad), &format!("{count} to look at: lepton incidents")),
     };
     screen.print(&format!("incidents  {incidents}"))?;
-    screen.print(&format!("samples    {} taken, {} series in memory", report.samples_accepted, report.active_series))?;
+    screen.print(&format!(
+        "samples    {} taken, {} series in memory",
+        report.samples_accepted, report.active_series
+    ))?;
     screen.print("")?;
     let mut table = Table::new(["RECONCILER", "STATE", "RUNS", "FAILED", "LAST RUN", "TOOK", "WHAT IT DID"]);
     for one in &report.reconcilers {
@@ -66,7 +75,10 @@ pub(crate) async fn run(args: StatusArgs, desk: &Desk<'_>) -> Result<(), Failure
 
 /// `3 running, 1 degraded`
 fn counts(counts: &BTreeMap<String, u64>, none: &str) -> String {
-    let parts: Vec<_> =
-        counts.iter().filter(|(_, count)| **count > 0).map(|(phase, count)| format!("{count} {phase}")).collect();
+    let parts: Vec<_> = counts
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(phase, count)| format!("{count} {phase}"))
+        .collect();
     if parts.is_empty() { none.to_owned() } else { parts.join(", ") }
 }

@@ -88,7 +88,8 @@ pub(crate) async fn run(args: TokenArgs, desk: &Desk<'_>) -> Result<(), Failure>
 async fn create(args: CreateArgs, desk: &Desk<'_>) -> Result<(), Failure> {
     // A secret that cannot be saved must not be made.
     if let Some(path) = &args.save {
-        write_private(path, b"").map_err(|error| Failure::failed(format!("cannot write {}: {error}", path.display())))?;
+        write_private(path, b"")
+            .map_err(|error| Failure::failed(format!("cannot write {}: {error}", path.display())))?;
     }
     let role = match args.role {
         RoleArg::Viewer => Role::Viewer,
@@ -128,7 +129,7 @@ async fn list(all: bool, show: Show, desk: &Desk<'_>) -> Result<(), Failure> {
     let now = now();
     let mut tokens = desk.client.tokens().await?;
     if !all {
-        tokens.retain(|token| is_in_force(token));
+        tokens.retain(is_in_force);
     }
     if let Some(result) = desk.screen.document(show.output, &tokens) {
         return result;
@@ -179,10 +180,15 @@ async fn revoke(text: &str, desk: &Desk<'_>) -> Result<(), Failure> {
             desk.client.revoke_token(token.id).await?;
             desk.screen.print(&format!("token {} ({}) revoked", token.name, token.id))
         }
-        [] => Err(Failure::new(Exit::NotFound, format!("there is no token {text:?} in force")).hint("lepton token list")),
+        [] => Err(Failure::new(Exit::NotFound, format!("there is no token {text:?} in force"))
+            .hint("lepton token list")),
         many => {
             let ids: Vec<_> = many.iter().map(|token| token.id.to_string()).collect();
-            Err(Failure::usage(format!("{} tokens have this name; give the id: {}", many.len(), ids.join(", "))))
+            Err(Failure::usage(format!(
+                "{} tokens have this name; give the id: {}",
+                many.len(),
+                ids.join(", ")
+            )))
         }
     }
 }

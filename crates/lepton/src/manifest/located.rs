@@ -37,13 +37,20 @@ pub(crate) fn documents(text: &str) -> Result<Vec<Tree>, (u64, String)> {
             max_anchors: 0,
         },
     };
-    let documents: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
-        let line = error.location().map_or(1, |location| location.line());
-        let text = error.to_string();
-        // The line is said already, in front, where editors look for it.
-        let text = text.split(" at line ").next().unwrap_or_default();
-        (line.max(1), text.to_owned())
-    })?;
+    let documents: Vec<Spanned<Node>> =
+        serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
+            let line = error.location().map_or(1, |location| location.line());
+            let text = error.without_snippet().to_string();
+            if text.contains("Anchors") || text.contains("Aliases") {
+                return (
+                    line.max(1),
+                    "anchors and aliases (& and *) are not read; write the value out".to_owned(),
+                );
+            }
+            // The line is said already, in front, where editors look for it.
+            let text = text.split(" at line ").next().unwrap_or_default();
+            (line.max(1), text.to_owned())
+        })?;
     Ok(documents.into_iter().map(Tree::from).collect())
 }
 
@@ -68,12 +75,16 @@ impl Tree {
                 // A key may itself hold dots (`labels.team.example/x`): the longest one that fits is meant.
                 Node::Map(entries) => entries
                     .iter()
-                    .filter_map(|(key, value)| rest.strip_prefix(key.as_str()).map(|rest| (key.len(), value, rest)))
+                    .filter_map(|(key, value)| {
+                        rest.strip_prefix(key.as_str()).map(|rest| (key.len(), value, rest))
+                    })
                     .filter(|(_, _, rest)| rest.is_empty() || rest.starts_with(['.', '[']))
                     .max_by_key(|(length, _, _)| *length)
                     .map(|(_, value, rest)| (value, rest)),
                 Node::List(items) => rest.strip_prefix('[').and_then(|inner| inner.split_once(']')).and_then(
-                    |(index, rest)| index.parse::<usize>().ok().and_then(|n| items.get(n)).map(|item| (item, rest)),
+                    |(index, rest)| {
+                        index.parse::<usize>().ok().and_then(|n| items.get(n)).map(|item| (item, rest))
+                    },
                 ),
             };
             let Some((value, after)) = next else { return line.max(1) };
@@ -87,9 +98,9 @@ impl Node {
         match self {
             Self::Scalar(value) => value.clone(),
             Self::List(items) => items.iter().map(|item| item.value.to_value()).collect(),
-            Self::Map(entries) => {
-                Value::Object(entries.iter().map(|(k, v)| (k.clone(), v.value.to_value())).collect::<Map<_, _>>())
-            }
+            Self::Map(entries) => Value::Object(
+                entries.iter().map(|(k, v)| (k.clone(), v.value.to_value())).collect::<Map<_, _>>(),
+            ),
         }
     }
 }

@@ -110,7 +110,11 @@ async fn start(
     let config = AgentConfig::load(settings).map_err(misconfigured)?;
     super::log(&node.log);
     let done = interrupted();
-    screen.note(&format!("agent of {}, state in {}", config.server.as_deref().unwrap_or("no server"), config.state_dir.display()));
+    screen.note(&format!(
+        "agent of {}, state in {}",
+        config.server.as_deref().unwrap_or("no server"),
+        config.state_dir.display()
+    ));
     Box::pin(lepton_agent::run(config, done)).await.map_err(|error| ended(&error))
 }
 
@@ -120,9 +124,10 @@ fn absolute(path: PathBuf) -> Result<PathBuf, Failure> {
 
 fn misconfigured(error: ConfigError) -> Failure {
     match error {
-        ConfigError::Invalid(errors) => {
-            Failure::all(Exit::Invalid, errors.iter().map(|error| format!("configuration: {error}")).collect())
-        }
+        ConfigError::Invalid(errors) => Failure::all(
+            Exit::Invalid,
+            errors.iter().map(|error| format!("configuration: {error}")).collect(),
+        ),
         other => Failure::invalid(with_sources(&other)),
     }
 }
@@ -131,12 +136,15 @@ fn misconfigured(error: ConfigError) -> Failure {
 pub(super) fn ended(error: &AgentError) -> Failure {
     let text = with_sources(error);
     match error {
-        AgentError::State(path, _) => Failure::failed(text)
-            .hint(format!("choose a folder that you may write with --state-dir, or run as an owner of {}", path.display())),
+        AgentError::State(path, _) => Failure::failed(text).hint(format!(
+            "choose a folder that you may write with --state-dir, or run as an owner of {}",
+            path.display()
+        )),
         AgentError::NoJoinToken(_) | AgentError::JoinToken(..) => Failure::usage(text)
             .hint("an administrator makes one: lepton token create NODE --role join --save FILE"),
-        AgentError::Join(_) => Failure::new(Exit::Denied, text)
-            .hint("a join token works once and for an hour: lepton token create NODE --role join --save FILE"),
+        AgentError::Join(_) => Failure::new(Exit::Denied, text).hint(
+            "a join token works once and for an hour: lepton token create NODE --role join --save FILE",
+        ),
         _ => Failure::failed(text),
     }
 }

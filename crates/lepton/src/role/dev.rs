@@ -87,10 +87,11 @@ fn lock(data: &Path) -> Result<File, Failure> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::Error(error)) => Err(failed(&error)),
-        Err(TryLockError::WouldBlock) => {
-            Err(Failure::new(Exit::Conflict, format!("`lepton dev` is running on {} already", data.display()))
-                .hint("use it (lepton status), or choose another folder with --data"))
-        }
+        Err(TryLockError::WouldBlock) => Err(Failure::new(
+            Exit::Conflict,
+            format!("`lepton dev` is running on {} already", data.display()),
+        )
+        .hint("use it (lepton status), or choose another folder with --data")),
     }
 }
 
@@ -123,9 +124,12 @@ async fn with_agent(
     screen: &Screen,
 ) -> Result<(), Failure> {
     let token = read_token(&server.admin_token_path())?;
-    let client = Client::new(ClientConfig { server: server.url(), token: Some(token), ..ClientConfig::default() })?;
+    let client =
+        Client::new(ClientConfig { server: server.url(), token: Some(token), ..ClientConfig::default() })?;
     let file = DevFile { server: server.url(), pid: std::process::id() };
-    let failed = |error: &dyn std::fmt::Display| Failure::failed(format!("cannot write into {}: {error}", data.display()));
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::failed(format!("cannot write into {}: {error}", data.display()))
+    };
     let text = serde_json::to_vec_pretty(&file).map_err(|error| failed(&error))?;
     write_private(&data.join(DevFile::NAME), &text).map_err(|error| failed(&error))?;
 
@@ -144,7 +148,8 @@ async fn with_agent(
         result = greeting => return result,
         () = done.cancelled() => {}
     }
-    let word = if args.keep_services { "services keep running" } else { "stopping services, agent and server" };
+    let word =
+        if args.keep_services { "services keep running" } else { "stopping services, agent and server" };
     screen.note(&format!("{word} … (Ctrl-C again to leave at once)"));
     stop.cancel();
     tokio::select! {

@@ -57,11 +57,15 @@ const LAKE_LIST: &str = "lake/checksums.sha256";
 
 pub(crate) fn run(args: RestoreArgs, screen: &Screen) -> Result<(), Failure> {
     let path = args.backup.join("MANIFEST.json");
-    let manifest: Manifest = serde_json::from_str(&read(&path)?)
-        .map_err(|error| Failure::invalid(format!("{} is not a backup's manifest: {error}", path.display())))?;
+    let manifest: Manifest = serde_json::from_str(&read(&path)?).map_err(|error| {
+        Failure::invalid(format!("{} is not a backup's manifest: {error}", path.display()))
+    })?;
     let sum = |file: &str| {
         manifest.files.get(file).map(|entry| entry.sha256.clone()).ok_or_else(|| {
-            Failure::invalid(format!("{} names no checksum of {file}; the backup is not whole", path.display()))
+            Failure::invalid(format!(
+                "{} names no checksum of {file}; the backup is not whole",
+                path.display()
+            ))
         })
     };
     let (store_sum, list_sum) = (sum(STORE)?, sum(LAKE_LIST)?);
@@ -90,8 +94,11 @@ pub(crate) fn run(args: RestoreArgs, screen: &Screen) -> Result<(), Failure> {
     if server.exists() {
         if !args.replace {
             fs::remove_dir_all(&part).map_err(failed("remove", &part))?;
-            return Err(Failure::new(Exit::Conflict, format!("{} holds a server's data already", server.display()))
-                .hint("stop that server, then move its data aside with --replace"));
+            return Err(Failure::new(
+                Exit::Conflict,
+                format!("{} holds a server's data already", server.display()),
+            )
+            .hint("stop that server, then move its data aside with --replace"));
         }
         let aside = unused(&data)?;
         fs::rename(&server, &aside).map_err(failed("move", &server))?;
@@ -142,10 +149,9 @@ fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
 
 /// `server.before-1`, or the next number that is free.
 fn unused(data: &Path) -> Result<PathBuf, Failure> {
-    (1..1_000)
-        .map(|n| data.join(format!("server.before-{n}")))
-        .find(|path| !path.exists())
-        .ok_or_else(|| Failure::failed(format!("{} is full of folders server.before-N; remove some", data.display())))
+    (1..1_000).map(|n| data.join(format!("server.before-{n}"))).find(|path| !path.exists()).ok_or_else(|| {
+        Failure::failed(format!("{} is full of folders server.before-N; remove some", data.display()))
+    })
 }
 
 fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> Failure + use<'a> {

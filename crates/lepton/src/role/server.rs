@@ -56,7 +56,11 @@ pub(crate) async fn run(args: ServerArgs, insecure: bool, screen: &Screen) -> Re
     super::log(&args.log);
     let done = interrupted();
     let server = Box::pin(RunningServer::start(config)).await.map_err(refused)?;
-    screen.note(&format!("serving {}; administrator's token in {}", server.url(), server.admin_token_path().display()));
+    screen.note(&format!(
+        "serving {}; administrator's token in {}",
+        server.url(),
+        server.admin_token_path().display()
+    ));
     done.cancelled().await;
     screen.note("stopping …");
     Box::pin(server.shutdown()).await;
@@ -66,8 +70,9 @@ pub(crate) async fn run(args: ServerArgs, insecure: bool, screen: &Screen) -> Re
 /// Defaults, then the file, then environment and flags; checked whole.
 fn config(args: &ServerArgs, insecure: bool) -> Result<ServerConfig, Failure> {
     let mut config = match &args.config {
-        Some(path) => toml::from_str(&read(path)?)
-            .map_err(|error| Failure::invalid(format!("{}: {}", path.display(), error.to_string().trim_end())))?,
+        Some(path) => toml::from_str(&read(path)?).map_err(|error| {
+            Failure::invalid(format!("{}: {}", path.display(), error.to_string().trim_end()))
+        })?,
         None => ServerConfig::default(),
     };
     if let Some(data) = &args.data {

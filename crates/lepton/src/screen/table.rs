@@ -15,7 +15,9 @@ impl Table {
     pub fn new<T: Into<String>>(headings: impl IntoIterator<Item = T>) -> Self {
         let mut inner = comfy_table::Table::new();
         inner.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-        inner.set_header(headings.into_iter().map(|heading| Cell::new(heading.into()).add_attribute(Attribute::Bold)));
+        inner.set_header(
+            headings.into_iter().map(|heading| Cell::new(heading.into()).add_attribute(Attribute::Bold)),
+        );
         Self { inner, rows: 0 }
     }
 

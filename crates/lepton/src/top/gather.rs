@@ -80,7 +80,12 @@ pub(super) async fn gather(client: &Client) -> Result<Snapshot, Failure> {
     let nodes = nodes.items.iter().filter_map(|object| object.decode::<NodeSpec>().ok());
     Ok(Snapshot {
         server: client.server().to_owned(),
-        nodes: nodes.map(|node| { let used = usage.get(node.meta.name.as_str()).copied(); (node, used.unwrap_or_default()) }).collect(),
+        nodes: nodes
+            .map(|node| {
+                let used = usage.get(node.meta.name.as_str()).copied();
+                (node, used.unwrap_or_default())
+            })
+            .collect(),
         services: services.items.iter().filter_map(|object| object.decode().ok()).collect(),
         events: events.entries,
         status,

@@ -22,7 +22,13 @@ const NODES: [&str; 9] = ["NODE", "PHASE", "CPU", "MEMORY", "DISK /", "LOAD", "I
 const SERVICES: [&str; 6] = ["SERVICE", "PHASE", "READY", "RESTARTS", "WHERE", "MESSAGE"];
 
 /// Draws the whole screen.
-pub(super) fn draw(frame: &mut Frame<'_>, snapshot: &Snapshot, at: &mut Position, trouble: Option<&str>, color: bool) {
+pub(super) fn draw(
+    frame: &mut Frame<'_>,
+    snapshot: &Snapshot,
+    at: &mut Position,
+    trouble: Option<&str>,
+    color: bool,
+) {
     let nodes = u16::try_from(snapshot.nodes.len()).unwrap_or(u16::MAX).saturating_add(3);
     let height = frame.area().height;
     let [head, node_area, service_area, event_area, foot] = Layout::vertical([
@@ -39,7 +45,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, snapshot: &Snapshot, at: &mut Position
 
     let rows = snapshot.nodes.iter().map(|(node, usage)| {
         let cells = node_cells(snapshot, node, usage, true);
-        let tones = [None, Tone::of(node.status.phase.as_str()), load_tone(usage.cpu), load_tone(usage.memory), load_tone(usage.disk)];
+        let tones = [
+            None,
+            Tone::of(node.status.phase.as_str()),
+            load_tone(usage.cpu),
+            load_tone(usage.memory),
+            load_tone(usage.disk),
+        ];
         paint.row(cells, &tones)
     });
     let widths = [18, 9, 14, 14, 14, 6, 10, 10, 8].map(Constraint::Min);
@@ -62,7 +74,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, snapshot: &Snapshot, at: &mut Position
     frame.render_widget(paint.table("Services", SERVICES.to_vec(), rows.collect(), &widths), service_area);
 
     frame.render_widget(events(snapshot, event_area, &paint), event_area);
-    let keys = if at.paused { "paused · p go on · q quit" } else { "q quit · p pause · ↑↓ scroll services" };
+    let keys =
+        if at.paused { "paused · p go on · q quit" } else { "q quit · p pause · ↑↓ scroll services" };
     let foot_line = match trouble {
         Some(trouble) => Line::from(paint.span(Some(Tone::Bad), format!("{} · {keys}", printable(trouble)))),
         None => Line::from(paint.span(Some(Tone::Dim), keys.to_owned())),
@@ -122,7 +135,9 @@ fn node_cells(
     let replicas: usize = snapshot
         .services
         .iter()
-        .map(|service| service.status.replicas.iter().filter(|replica| replica.node == node.meta.name).count())
+        .map(|service| {
+            service.status.replicas.iter().filter(|replica| replica.node == node.meta.name).count()
+        })
         .sum();
     let mut phase = node.status.phase.as_str().to_owned();
     if node.spec.draining {
@@ -216,7 +231,13 @@ impl Paint {
 
     fn row(&self, cells: Vec<String>, tones: &[Option<Tone>]) -> Row<'static> {
         let tones = tones.iter().copied().chain(std::iter::repeat(None));
-        Row::new(cells.into_iter().zip(tones).map(|(text, tone)| Cell::new(text).style(self.style(tone))).collect::<Vec<_>>())
+        Row::new(
+            cells
+                .into_iter()
+                .zip(tones)
+                .map(|(text, tone)| Cell::new(text).style(self.style(tone)))
+                .collect::<Vec<_>>(),
+        )
     }
 
     fn block(&self, title: &'static str) -> Block<'static> {

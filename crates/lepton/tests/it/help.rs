@@ -7,9 +7,31 @@ fn help_of_every_command() {
     let place = Place::new();
     let mut text = String::new();
     for command in [
-        "", "dev", "server", "agent", "join", "apply", "plan", "delete", "get", "describe", "explain", "events", "logs",
-        "status", "top", "sql", "incidents", "cordon", "uncordon", "drain", "token", "backup", "restore",
-        "context", "completions",
+        "",
+        "dev",
+        "server",
+        "agent",
+        "join",
+        "apply",
+        "plan",
+        "delete",
+        "get",
+        "describe",
+        "explain",
+        "events",
+        "logs",
+        "status",
+        "top",
+        "sql",
+        "incidents",
+        "cordon",
+        "uncordon",
+        "drain",
+        "token",
+        "backup",
+        "restore",
+        "context",
+        "completions",
     ] {
         let words: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let ended = place.run(&words);

@@ -75,8 +75,12 @@ fn from_dev_to_goodbye() {
 
     // Logs, SQL, events, top.
     assert!(place.run(&["logs", "shop"]).ok().contains("open on http://127.0.0.1:"));
-    assert_eq!(place.run(&["sql", "SELECT name, ready FROM services", "-o", "csv"]).ok(), "name,ready\r\nshop,3\r\n");
-    let kills = "SELECT count(*) AS n FROM timeline WHERE act = 'exit' AND name = ?1 AND reason LIKE '%signal 9%'";
+    assert_eq!(
+        place.run(&["sql", "SELECT name, ready FROM services", "-o", "csv"]).ok(),
+        "name,ready\r\nshop,3\r\n"
+    );
+    let kills =
+        "SELECT count(*) AS n FROM timeline WHERE act = 'exit' AND name = ?1 AND reason LIKE '%signal 9%'";
     let counted = place.run(&["sql", kills, "--param", "shop", "-o", "json"]).json();
     assert_eq!(counted["rows"][0][0], 1);
     assert_eq!(place.run(&["sql", "SELEC"]).code, 4);

@@ -71,7 +71,8 @@ fn contexts_are_kept_privately_and_tokens_never_shown() {
     place.run(&["context", "use", "test"]).ok();
     place.run(&["context", "remove", "prod"]).ok();
     assert_eq!(place.run(&["context", "use", "prod"]).code, 2);
-    let refused = place.run(&["context", "add", "bad", "--url", "http://10.0.0.1", "--with-token-file", "test.token"]);
+    let refused =
+        place.run(&["context", "add", "bad", "--url", "http://10.0.0.1", "--with-token-file", "test.token"]);
     assert_eq!(refused.code, 2, "{}", refused.text());
     std::fs::write(&file, "current = 3\n").unwrap();
     let broken = place.run(&["context", "list"]);

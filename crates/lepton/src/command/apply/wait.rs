@@ -27,7 +27,11 @@ enum Progress {
 }
 
 /// Waits for every service to run as applied and every job to have succeeded.
-pub(crate) async fn until_running(desk: &Desk<'_>, results: &[ApplyResult], most: Duration) -> Result<(), Failure> {
+pub(crate) async fn until_running(
+    desk: &Desk<'_>,
+    results: &[ApplyResult],
+    most: Duration,
+) -> Result<(), Failure> {
     let start = Instant::now();
     let mut waiting: Vec<Key> = results
         .iter()
@@ -62,8 +66,10 @@ pub(crate) async fn until_running(desk: &Desk<'_>, results: &[ApplyResult], most
         }
         let Some(first) = left.first() else { return Ok(()) };
         if start.elapsed() >= most {
-            let states: Vec<_> =
-                left.iter().map(|key| format!("{key}: {}", said.get(key).map_or("", String::as_str))).collect();
+            let states: Vec<_> = left
+                .iter()
+                .map(|key| format!("{key}: {}", said.get(key).map_or("", String::as_str)))
+                .collect();
             let message = format!("not running after {}: {}", length(most), states.join("; "));
             return Err(hinted(Failure::new(Exit::TimedOut, message), first));
         }
@@ -116,7 +122,8 @@ async fn is_carried_out(desk: &Desk<'_>, object: &AnyObject) -> Result<bool, Fai
     // A token of one project sees no assignments; the plan then has to do.
     let assignments = desk.client.list_all(Kind::Assignment, &ListQuery::default()).await?;
     let assignments = assignments.items.iter().filter_map(|object| object.decode::<AssignmentSpec>().ok());
-    let mut assigned = assignments.flat_map(|assignment| assignment.spec.replicas).filter(|one| is_its(&one.replica));
+    let mut assigned =
+        assignments.flat_map(|assignment| assignment.spec.replicas).filter(|one| is_its(&one.replica));
     Ok(assigned.all(|one| {
         service.status.replicas.iter().any(|report| {
             report.replica == one.replica
@@ -149,7 +156,9 @@ fn of_job(job: &lepton_model::Object<JobSpec>) -> Progress {
     let status = &job.status;
     let state = format!("{} of {} copies done", status.succeeded, job.spec.completions);
     match status.phase {
-        _ if status.observed_generation != job.meta.generation => Progress::Going("waits for a plan".to_owned()),
+        _ if status.observed_generation != job.meta.generation => {
+            Progress::Going("waits for a plan".to_owned())
+        }
         JobPhase::Succeeded => Progress::Done(state),
         JobPhase::Failed => Progress::Failed(format!("failed: {}", status.message)),
         JobPhase::Pending | JobPhase::Running if status.message.is_empty() => Progress::Going(state),

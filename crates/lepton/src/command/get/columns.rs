@@ -1,8 +1,8 @@
 //! The columns of each kind.
 
 use lepton_model::{
-    AnyObject, AssignmentSpec, Bytes, IncidentSpec, JobSpec, Kind, Labels, NodeSpec, PlanPhase, PlanSpec, ReplicaReport,
-    RunbookSpec, ServiceSpec, Severity, Timestamp, TokenSpec, WebhookSpec,
+    AnyObject, AssignmentSpec, Bytes, IncidentSpec, JobSpec, Kind, Labels, NodeSpec, PlanPhase, PlanSpec,
+    ReplicaReport, RunbookSpec, ServiceSpec, Severity, Timestamp, TokenSpec, WebhookSpec,
 };
 
 use crate::screen::{ago, bytes};
@@ -10,16 +10,21 @@ use crate::screen::{ago, bytes};
 /// The headings of a table of `kind`.
 pub(super) fn headings(kind: Kind, wide: bool, project: bool) -> Vec<&'static str> {
     let (narrow, more): (&[&str], &[&str]) = match kind {
-        Kind::Node => {
-            (&["NAME", "PHASE", "CPU", "MEMORY", "DISK", "AGE"], &["OS", "KERNEL", "ARCH", "AGENT", "CGROUPS", "LABELS"])
+        Kind::Node => (
+            &["NAME", "PHASE", "CPU", "MEMORY", "DISK", "AGE"],
+            &["OS", "KERNEL", "ARCH", "AGENT", "CGROUPS", "LABELS"],
+        ),
+        Kind::Service => {
+            (&["NAME", "PHASE", "READY", "RESTARTS", "WHERE", "AGE"], &["PRIORITY", "LABELS", "MESSAGE"])
         }
-        Kind::Service => (&["NAME", "PHASE", "READY", "RESTARTS", "WHERE", "AGE"], &["PRIORITY", "LABELS", "MESSAGE"]),
         Kind::Job => (&["NAME", "PHASE", "DONE", "FAILED", "WHERE", "AGE"], &["LABELS", "MESSAGE"]),
         Kind::Runbook => (&["NAME", "RISK", "DESCRIPTION", "AGE"], &["LABELS", "ACT"]),
         Kind::Webhook => (&["NAME", "URL", "FROM SEVERITY", "AGE"], &["LABELS"]),
         Kind::Assignment => (&["NODE", "GENERATION", "OBEYED", "REPLICAS", "AGE"], &["PLAN"]),
         Kind::Plan => (&["NAME", "PHASE", "ACTIONS", "UNPLACED", "RISK", "WHY", "AGE"], &["PARENT"]),
-        Kind::Incident => (&["NAME", "PHASE", "SEVERITY", "CAUSE", "ABOUT", "TITLE", "AGE"], &["NODE", "BY", "NOTE"]),
+        Kind::Incident => {
+            (&["NAME", "PHASE", "SEVERITY", "CAUSE", "ABOUT", "TITLE", "AGE"], &["NODE", "BY", "NOTE"])
+        }
         Kind::Token => (&["ID", "ROLE", "PROJECT", "EXPIRES", "AGE"], &["DESCRIPTION"]),
     };
     let project = if project { &["PROJECT"][..] } else { &[] };
@@ -29,7 +34,8 @@ pub(super) fn headings(kind: Kind, wide: bool, project: bool) -> Vec<&'static st
 
 /// The cells of one object. One that this version does not understand still gets its name and age.
 pub(super) fn cells(object: &AnyObject, now: Timestamp, wide: bool, project: bool) -> Vec<String> {
-    let (narrow, more) = known(object, now).unwrap_or_else(|| (vec![object.meta.name.to_string()], Vec::new()));
+    let (narrow, more) =
+        known(object, now).unwrap_or_else(|| (vec![object.meta.name.to_string()], Vec::new()));
     let project = if project { vec![object.meta.project.to_string()] } else { Vec::new() };
     let more = if wide { more } else { Vec::new() };
     [project, narrow, more].concat()
@@ -73,13 +79,23 @@ fn known(object: &AnyObject, now: Timestamp) -> Option<Cells> {
             let status = job.status;
             let done = format!("{}/{}", status.succeeded, job.spec.completions);
             (
-                vec![name, word(&status.phase), done, status.failed.to_string(), places(&status.replicas), age],
+                vec![
+                    name,
+                    word(&status.phase),
+                    done,
+                    status.failed.to_string(),
+                    places(&status.replicas),
+                    age,
+                ],
                 vec![labels, status.message],
             )
         }
         Kind::Runbook => {
             let runbook = object.decode::<RunbookSpec>().ok()?.spec;
-            (vec![name, word(&runbook.risk), runbook.description, age], vec![labels, runbook.act.command.join(" ")])
+            (
+                vec![name, word(&runbook.risk), runbook.description, age],
+                vec![labels, runbook.act.command.join(" ")],
+            )
         }
         Kind::Webhook => {
             let webhook = object.decode::<WebhookSpec>().ok()?.spec;
@@ -99,7 +115,8 @@ fn known(object: &AnyObject, now: Timestamp) -> Option<Cells> {
                 PlanPhase::Executed => "executed",
                 PlanPhase::Superseded => "superseded",
             };
-            let (actions, unplaced) = (plan.spec.actions.len().to_string(), plan.spec.unplaced.len().to_string());
+            let (actions, unplaced) =
+                (plan.spec.actions.len().to_string(), plan.spec.unplaced.len().to_string());
             let parent = plan.spec.parent.map(|parent| parent.to_string()).unwrap_or_default();
             (
                 vec![name, phase.to_owned(), actions, unplaced, word(&plan.spec.risk), plan.spec.reason, age],

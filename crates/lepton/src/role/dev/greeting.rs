@@ -18,7 +18,12 @@ pub(super) fn print(
     let node = match node {
         Some(node) => {
             let capacity = &node.status.capacity;
-            format!("{}, ready: {} cpu, {} memory", node.meta.name, capacity.cpu, bytes(capacity.memory.get() as f64))
+            format!(
+                "{}, ready: {} cpu, {} memory",
+                node.meta.name,
+                capacity.cpu,
+                bytes(capacity.memory.get() as f64)
+            )
         }
         None => "has not reported yet; `lepton dev --log info` shows why".to_owned(),
     };
@@ -36,8 +41,10 @@ pub(super) fn print(
         (format!("{program} explain service/shop"), "why it is where it is"),
     ];
     let width = commands.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
-    let commands: String =
-        commands.iter().map(|(command, why)| format!("  {}{}  {why}\n", strong(command), " ".repeat(width - command.len()))).collect();
+    let commands: String = commands
+        .iter()
+        .map(|(command, why)| format!("  {}{}  {why}\n", strong(command), " ".repeat(width - command.len())))
+        .collect();
     screen.print(&format!(
         "{}\n\n  address  {}\n  token    {}\n  data     {}\n  node     {node}\n\n\
          Try, in another terminal in this folder:\n\n{commands}\n{end}",
@@ -61,5 +68,9 @@ fn shown(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     let short = path.strip_prefix(&here).unwrap_or(path);
     let text = short.display().to_string();
-    if path.starts_with(&here) && text.contains('/') && !text.starts_with('.') { format!("./{text}") } else { text }
+    if path.starts_with(&here) && text.contains('/') && !text.starts_with('.') {
+        format!("./{text}")
+    } else {
+        text
+    }
 }
