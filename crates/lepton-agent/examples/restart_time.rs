@@ -59,7 +59,8 @@ async fn measure(kills: usize) -> Result<Vec<Duration>, Fault> {
     let assignment: AssignmentSpec = serde_json::from_value(serde_json::json!({"replicas": [{
         "replica": {"kind": "service", "project": "default", "name": "server", "ordinal": 0},
         "incarnation": 1, "generation": 1, "ports": {"http": port},
-        "spec": {"ports": ["http"], 
+        "spec": {
+            "ports": ["http"],
             "command": [std::env::current_exe()?],
             "checks": [{"name": "page", "probe": {"http": {"port": "http"}}}],
             "run": {"service": {

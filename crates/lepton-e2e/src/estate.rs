@@ -187,7 +187,7 @@ impl Estate {
     pub fn story(&self) -> String {
         self.lepton(&[
             "sql",
-            "SELECT at, actor, act, name, replica, node, reason FROM timeline ORDER BY at DESC LIMIT 40",
+            "SELECT at, actor, act, name, ordinal, node, reason FROM timeline ORDER BY at DESC LIMIT 40",
         ])
         .unwrap_or_else(|error| error.to_string())
     }

@@ -17,7 +17,7 @@ fn a_killed_agent_finds_its_services_again_and_doubles_none() {
     // One service ends while nobody watches; the other goes on.
     estate.nodes[0].kill(before[1]);
     estate.start_agent(0).unwrap();
-    let adopted = "SELECT count(*) FROM timeline WHERE act = 'adopt' AND replica = 0";
+    let adopted = "SELECT count(*) FROM timeline WHERE act = 'adopt' AND ordinal = 0";
     estate.wait_count(Duration::from_secs(60), adopted, |count| count == 1).unwrap();
     let back = format!(
         "SELECT count(*) FROM replicas WHERE ordinal = 1 AND phase = 'running' AND pid <> {}",

@@ -31,7 +31,7 @@ fn a_full_disk_costs_the_oldest_samples_and_says_so() {
         estate.start_server().unwrap();
         let told = "SELECT count(*) FROM timeline WHERE act = 'spool_drop' AND node = 'edge-1'";
         estate.wait_count(Duration::from_secs(60), told, |count| count >= 1).unwrap();
-        let fresh = "SELECT count(*) FROM samples WHERE metric = 'node_load1' AND unixepoch(time) > unixepoch('now') - 5";
+        let fresh = "SELECT count(*) FROM samples WHERE metric = 'node_load1' AND time > ago('5s')";
         estate.wait_count(Duration::from_secs(60), fresh, |count| count >= 1).unwrap();
         estate.nodes.clear();
     }));

@@ -19,7 +19,7 @@ fn a_node_cut_off_for_a_minute_keeps_measuring_and_never_runs_a_replica_twice() 
     estate.apply(&single).unwrap();
     estate.apply(&shop(3, json!({}))).unwrap();
     running(&estate, 3);
-    let where_single = "SELECT node FROM replicas WHERE service = 'single' AND phase = 'running'";
+    let where_single = "SELECT node FROM replicas WHERE name = 'single' AND phase = 'running'";
     until("the singleton to run", || Ok(!estate.sql(where_single)?.is_empty())).unwrap();
     let cut = estate.value(where_single).unwrap().as_str().unwrap().to_owned();
     let at = estate.position(&cut).unwrap();
@@ -29,7 +29,7 @@ fn a_node_cut_off_for_a_minute_keeps_measuring_and_never_runs_a_replica_twice() 
     let lost = format!("SELECT count(*) FROM timeline WHERE act = 'node_lost' AND name = '{cut}'");
     estate.wait_count(Duration::from_secs(60), &lost, |count| count == 1).unwrap();
     let moved = format!(
-        "SELECT count(*) FROM replicas WHERE phase = 'running' AND node <> '{cut}' AND service IN ('shop', 'single')"
+        "SELECT count(*) FROM replicas WHERE phase = 'running' AND node <> '{cut}' AND name IN ('shop', 'single')"
     );
     estate.wait_count(Duration::from_secs(60), &moved, |count| count == 4).unwrap();
     let alone: Vec<i32> = estate.nodes[at].processes("lepton-shop");

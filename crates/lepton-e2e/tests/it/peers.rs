@@ -55,7 +55,7 @@ fn a_stock_prometheus_writes_to_us() {
     command.arg(format!("--storage.tsdb.path={}", estate.scratch().join("prometheus").display()));
     command.arg("--web.listen-address=127.0.0.1:9090");
     let prometheus = Process::start(&mut command, &estate.scratch().join("prometheus.log")).unwrap();
-    let query = "SELECT CAST(round(unixepoch(time, 'subsec') * 1000) AS INTEGER) AS ms, value FROM samples \
+    let query = "SELECT time AS ms, value FROM samples \
                  WHERE metric = 'prometheus_tsdb_head_samples_appended_total'";
     until("Prometheus' samples", || Ok(ours(&estate, query).len() >= 5))
         .unwrap_or_else(|e| panic!("{e:#}\n{}", prometheus.tail()));
@@ -100,7 +100,7 @@ fn our_agent_writes_to_a_stock_victoria_metrics() {
     .unwrap();
     let state = estate.scratch().join("edge-1");
     estate.join_with("edge-1", &[], state, &[("LEPTON_AGENT_CONFIG", config.to_str().unwrap())]).unwrap();
-    let query = "SELECT CAST(round(unixepoch(time, 'subsec') * 1000) AS INTEGER) AS ms, value FROM samples \
+    let query = "SELECT time AS ms, value FROM samples \
                  WHERE metric = 'node_memory_MemAvailable_bytes' AND node = 'edge-1'";
     let theirs = || -> anyhow::Result<BTreeMap<i64, f64>> {
         let text =

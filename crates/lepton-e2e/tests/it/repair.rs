@@ -26,7 +26,7 @@ fn killed_hung_and_broken_services_come_back_or_are_reported() {
     );
     estate.wait_count(PATIENCE, &back, |count| count == 1).unwrap();
     let exits =
-        "SELECT count(*) FROM timeline WHERE act = 'exit' AND replica = 0 AND reason LIKE '%signal 9%'";
+        "SELECT count(*) FROM timeline WHERE act = 'exit' AND ordinal = 0 AND reason LIKE '%signal 9%'";
     estate.wait_count(PATIENCE, exits, |count| count == 1).unwrap();
     until("the new process to serve", || Ok(get(&estate, 0, "/"))).unwrap();
     let told = estate.lepton(&["explain", "service/shop"]).unwrap();
@@ -39,7 +39,7 @@ fn killed_hung_and_broken_services_come_back_or_are_reported() {
         format!("SELECT count(*) FROM replicas WHERE ordinal = 1 AND phase = 'running' AND pid <> {pid}");
     estate.wait_count(PATIENCE, &mended, |count| count == 1).unwrap();
     for act in ["unhealthy", "repair_act", "repair_verify"] {
-        let query = format!("SELECT count(*) FROM timeline WHERE act = '{act}' AND replica = 1");
+        let query = format!("SELECT count(*) FROM timeline WHERE act = '{act}' AND ordinal = 1");
         estate.wait_count(PATIENCE, &query, |count| count >= 1).unwrap();
     }
 
@@ -50,10 +50,10 @@ fn killed_hung_and_broken_services_come_back_or_are_reported() {
             json!({"command": ["/bin/false"], "restart": {"crash_loop": {"restarts": 2, "within": "1m"}}}),
         ))
         .unwrap();
-    let loops = "SELECT count(*) FROM replicas WHERE service = 'shop' AND phase = 'crash_looping'";
+    let loops = "SELECT count(*) FROM replicas WHERE name = 'shop' AND phase = 'crash_looping'";
     estate.wait_count(PATIENCE, loops, |count| count == 1).unwrap();
     assert_eq!(
-        estate.count("SELECT count(*) FROM replicas WHERE service = 'shop' AND phase = 'running'").unwrap(),
+        estate.count("SELECT count(*) FROM replicas WHERE name = 'shop' AND phase = 'running'").unwrap(),
         2
     );
     let incidents = "SELECT count(*) FROM incidents WHERE phase = 'open'";

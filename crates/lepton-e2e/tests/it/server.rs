@@ -34,15 +34,15 @@ fn a_killed_server_carries_on_with_everything_it_had_acknowledged() {
 
 /// Waits until every node's samples up to a moment after now are there, then looks for gaps and doubles.
 pub fn no_gaps(estate: &lepton_e2e::Estate, nodes: i64) {
-    let now = "SELECT max(unixepoch(time)) FROM samples WHERE metric = 'node_load1'";
+    let now = "SELECT max(time) FROM samples WHERE metric = 'node_load1'";
     let now = estate.count(now).unwrap();
     let later = format!(
-        "SELECT count(*) FROM (SELECT node FROM samples WHERE metric = 'node_load1' GROUP BY node HAVING max(unixepoch(time)) > {now} + 3)"
+        "SELECT count(*) FROM (SELECT node FROM samples WHERE metric = 'node_load1' GROUP BY node HAVING max(time) > {now} + 3000)"
     );
     estate.wait_count(PATIENCE, &later, |count| count == nodes).unwrap();
     let gaps = "SELECT node, prev, at, (at - prev) AS gap FROM (\
-                SELECT node, unixepoch(time, 'subsec') AS at, lag(unixepoch(time, 'subsec')) OVER (PARTITION BY node ORDER BY time) AS prev \
-                FROM samples WHERE metric = 'node_load1') WHERE at - prev > 2.5";
+                SELECT node, time AS at, lag(time) OVER (PARTITION BY node ORDER BY time) AS prev \
+                FROM samples WHERE metric = 'node_load1') WHERE at - prev > 2500";
     assert_eq!(estate.sql(gaps).unwrap(), Vec::<serde_json::Value>::new(), "gaps in what was measured");
     let doubles = "SELECT count(*) FROM (SELECT 1 FROM samples WHERE metric = 'node_load1' GROUP BY node, time HAVING count(*) > 1)";
     assert_eq!(estate.count(doubles).unwrap(), 0, "samples twice");

@@ -41,14 +41,14 @@ pub fn shop(replicas: u32, spec: Value) -> Value {
 }
 
 pub fn running(estate: &Estate, replicas: i64) {
-    let query = "SELECT count(*) FROM replicas WHERE service = 'shop' AND phase = 'running'";
+    let query = "SELECT count(*) FROM replicas WHERE name = 'shop' AND phase = 'running'";
     estate.wait_count(Duration::from_secs(60), query, |count| count == replicas).unwrap();
 }
 
 /// One replica's `(node, pid, port)`.
 pub fn replica(estate: &Estate, ordinal: u32) -> (String, i32, u16) {
     let query = format!(
-        "SELECT node, pid, json_extract(ports, '$.http') AS port FROM replicas WHERE service = 'shop' AND ordinal = {ordinal}"
+        "SELECT node, pid, json_extract(ports, '$.http') AS port FROM replicas WHERE name = 'shop' AND ordinal = {ordinal}"
     );
     let rows = estate.sql(&query).unwrap();
     let row = rows.first().expect("the replica is there");
