@@ -36,6 +36,7 @@ pub struct Node {
     /// The agent's folder.
     pub state: PathBuf,
     link: String,
+    labels: Vec<String>,
     environment: Vec<(String, String)>,
 }
 
@@ -142,11 +143,16 @@ impl Estate {
     /// # Errors
     /// When it fails.
     pub fn sql(&self, query: &str) -> Result<Vec<Value>> {
-        let text = self.lepton(&["sql", "-o", "json", query])?;
-        match serde_json::from_str(&text)? {
-            Value::Array(rows) => Ok(rows),
-            other => bail!("wanted rows, got {other}"),
-        }
+        let mut report: Value = serde_json::from_str(&self.lepton(&["sql", "-o", "json", query])?)?;
+        let names: Vec<String> = report["columns"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|column| column["name"].as_str().map(str::to_owned))
+            .collect();
+        let rows: Vec<Vec<Value>> = serde_json::from_value(report["rows"].take())?;
+        let object = |row: Vec<Value>| Value::Object(names.iter().cloned().zip(row).collect());
+        Ok(rows.into_iter().map(object).collect())
     }
 
     /// The only value of a statement.
@@ -219,21 +225,12 @@ impl Estate {
         std::fs::create_dir_all(&state)?;
         let token = self.folder.path().join(format!("{name}.join"));
         self.lepton(&["token", "create", name, "--role", "join", "--save", &token.to_string_lossy()])?;
-        let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let mut all: Vec<(String, String)> =
             environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        all.extend([
-            ("LEPTON_JOIN_TOKEN_FILE".to_owned(), token.to_string_lossy().into_owned()),
-            ("LEPTON_AGENT_LABELS".to_owned(), labels.join(",")),
-        ]);
-        self.nodes.push(Node {
-            name: name.to_owned(),
-            agent: None,
-            namespace,
-            state,
-            link,
-            environment: all,
-        });
+        all.push(("LEPTON_JOIN_TOKEN_FILE".to_owned(), token.to_string_lossy().into_owned()));
+        let labels = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let called = name.to_owned();
+        self.nodes.push(Node { name: called, agent: None, namespace, state, link, labels, environment: all });
         self.start_agent(at)?;
         let query = format!("SELECT count(*) FROM nodes WHERE name = '{name}' AND phase = 'ready'");
         let ready = self.wait_count(Duration::from_secs(60), &query, |count| count == 1);
@@ -260,6 +257,9 @@ impl Estate {
             &node.name,
         ]);
         command.arg("--state-dir").arg(&node.state);
+        for label in &node.labels {
+            command.args(["--label", label]);
+        }
         node.agent = Some(Process::start(&mut command, &log)?);
         Ok(())
     }

@@ -56,14 +56,10 @@ fn a_stock_prometheus_writes_to_us() {
     command.arg("--web.listen-address=127.0.0.1:9090");
     let prometheus = Process::start(&mut command, &estate.scratch().join("prometheus.log")).unwrap();
     let query = "SELECT time AS ms, value FROM samples \
-                 WHERE metric = 'prometheus_tsdb_head_samples_appended_total'";
+                 WHERE metric = 'go_memstats_alloc_bytes'";
     until("Prometheus' samples", || Ok(ours(&estate, query).len() >= 5))
         .unwrap_or_else(|e| panic!("{e:#}\n{}", prometheus.tail()));
-    let text = get(
-        &estate,
-        "http://127.0.0.1:9090/api/v1/query?query=prometheus_tsdb_head_samples_appended_total[5m]",
-    )
-    .unwrap();
+    let text = get(&estate, "http://127.0.0.1:9090/api/v1/query?query=go_memstats_alloc_bytes[5m]").unwrap();
     let answer: Value = serde_json::from_str(&text).unwrap();
     let theirs: BTreeMap<i64, f64> = answer["data"]["result"][0]["values"]
         .as_array()

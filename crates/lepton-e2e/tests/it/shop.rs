@@ -71,6 +71,7 @@ fn ask(estate: &Estate, ordinal: u32, path: &str, flags: &[&str]) -> bool {
     let node = &estate.nodes[estate.position(&node).unwrap()];
     let url = format!("http://127.0.0.1:{port}{path}");
     let mut command = node.namespace.command("curl");
-    let output = command.args(["-s", "-m", "2", "-o", "/dev/null", "-w", "%{http_code}", &url]).args(flags).output();
+    let output =
+        command.args(["-s", "-m", "2", "-o", "/dev/null", "-w", "%{http_code}", &url]).args(flags).output();
     output.is_ok_and(|output| output.stdout.starts_with(b"2"))
 }
