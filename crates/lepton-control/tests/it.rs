@@ -1,5 +1,7 @@
 //! The server over real sockets, with its own store and lake in a folder that goes away.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// Tests have no stages to end in order.
+#![allow(clippy::disallowed_methods)]
 
 #[path = "it/agents.rs"]
 mod agents;

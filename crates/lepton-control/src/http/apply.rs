@@ -115,7 +115,11 @@ fn read_yaml(body: &[u8]) -> Result<Vec<Manifest>, Fail> {
         .map_err(|error| Fail::malformed(format!("the body is not UTF-8: {error}")))?;
     // Read in two steps, so that a mistake is named by its field rather than only by its line.
     // `y`, `on` and `no` are words here, as in YAML 1.2.
-    let options = serde_saphyr::options! { strict_booleans: true };
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        with_snippet: false,
+        budget: serde_saphyr::budget! { max_depth: 64, max_aliases: 0, max_anchors: 0 },
+    };
     let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options)
         .map_err(|error| Fail::malformed(format!("the body is not YAML: {error}")))?;
     let mut errors = FieldErrors::new();

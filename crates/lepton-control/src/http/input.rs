@@ -36,7 +36,7 @@ pub(crate) async fn read_body(request: Request, limit: u64) -> Result<Bytes, Fai
 
 /// Undoes `Content-Encoding: gzip`, never making more than `limit` bytes.
 pub(crate) fn decoded(headers: &HeaderMap, body: Bytes, limit: u64) -> Result<Bytes, Fail> {
-    match headers.get(header::CONTENT_ENCODING).map(|v| v.as_bytes()) {
+    match headers.get(header::CONTENT_ENCODING).map(http::HeaderValue::as_bytes) {
         None | Some(b"identity" | b"") => Ok(body),
         Some(b"gzip") => {
             let mut out = Vec::new();

@@ -78,7 +78,6 @@ pub(crate) async fn timeline(
         after: query.after,
         before: query.before,
         limit: query.limit.map_or(0, |limit| limit.min(5_000) as usize),
-        ..TimelineInput::default()
     };
     let entries = rows(app.store.timeline(&input).await?);
     Ok(axum::Json(TimelinePage { entries }))

@@ -204,7 +204,9 @@ mod tests {
     #[test]
     fn a_service_in_one_word() {
         use ReplicaPhase as R;
-        let cases: &[(u32, &[(u32, u64, R)], bool, ServicePhase)] = &[
+        /// Wanted; ordinal, incarnation and phase of each report; whether one fits nowhere; the word.
+        type Case = (u32, &'static [(u32, u64, R)], bool, ServicePhase);
+        let cases: &[Case] = &[
             (2, &[], false, ServicePhase::Pending),
             (2, &[(0, 1, R::Assigned)], false, ServicePhase::Starting),
             (2, &[(0, 1, R::Running), (1, 1, R::Starting)], false, ServicePhase::Starting),
@@ -238,7 +240,9 @@ mod tests {
     #[test]
     fn a_job_is_over_when_every_copy_ended() {
         use ReplicaPhase as R;
-        let cases: &[(u32, &[(u32, u64, R)], JobPhase)] = &[
+        /// Completions; ordinal, generation and phase of each report; the word.
+        type Case = (u32, &'static [(u32, u64, R)], JobPhase);
+        let cases: &[Case] = &[
             (1, &[], JobPhase::Pending),
             (1, &[(0, 2, R::Running)], JobPhase::Running),
             (2, &[(0, 2, R::Succeeded)], JobPhase::Running),
