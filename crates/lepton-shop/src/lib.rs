@@ -9,7 +9,7 @@
 //! GET  /goods       what is sold, and how much is left
 //! POST /orders      {"good": "tea", "count": 2} → 201, on disk
 //! GET  /healthz     200, or 503 with the reason
-//! POST /trouble/cpu?seconds=30&threads=1 · leak?mib=64 · hang · sick · crash?code=3
+//! POST /trouble/cpu?seconds=30&threads=1 · leak?mib=64 · hang · sick?lasting=true · crash?code=3
 //! POST /trouble/heal
 //! ```
 //!
@@ -36,6 +36,7 @@ use trouble::Trouble;
 /// Everything the shop knows while it runs.
 #[derive(Debug)]
 pub struct Shop {
+    folder: PathBuf,
     orders: Orders,
     trouble: Trouble,
 }
@@ -46,7 +47,8 @@ impl Shop {
     /// # Errors
     /// When the folder or its orders cannot be read or written.
     pub fn open(folder: PathBuf) -> std::io::Result<Arc<Self>> {
-        Ok(Arc::new(Self { orders: Orders::open(&folder)?, trouble: Trouble::default() }))
+        let (orders, trouble) = (Orders::open(&folder)?, Trouble::of(&folder));
+        Ok(Arc::new(Self { folder, orders, trouble }))
     }
 }
 
@@ -72,7 +74,7 @@ async fn front() -> Json<Value> {
         "ask": ["GET /goods", "GET /orders", "POST /orders", "GET /healthz"],
         "break": [
             "POST /trouble/cpu?seconds=30&threads=1", "POST /trouble/leak?mib=64", "POST /trouble/hang",
-            "POST /trouble/sick", "POST /trouble/crash?code=3", "POST /trouble/heal",
+            "POST /trouble/sick?lasting=true", "POST /trouble/crash?code=3", "POST /trouble/heal",
         ],
     }))
 }
@@ -83,7 +85,7 @@ async fn goods(State(shop): State<Arc<Shop>>) -> Json<Value> {
 
 async fn health(State(shop): State<Arc<Shop>>) -> (StatusCode, &'static str) {
     if shop.trouble.is_sick() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "told to be sick by POST /trouble/sick\n");
+        return (StatusCode::SERVICE_UNAVAILABLE, "sick, as told; POST /trouble/heal mends it\n");
     }
     (StatusCode::OK, "ok\n")
 }

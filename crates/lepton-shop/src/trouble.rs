@@ -1,11 +1,13 @@
 //! Trouble on demand.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Query, Request, State};
+use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
 use axum::routing::post;
@@ -18,6 +20,8 @@ use crate::{Shop, say};
 const MAX_SECONDS: u64 = 3_600;
 const MAX_THREADS: usize = 64;
 const MAX_LEAK: usize = 16 << 10;
+/// The file that keeps a shop sick over restarts.
+const SICK: &str = "sick";
 
 /// What has been asked for.
 #[derive(Debug, Default)]
@@ -28,6 +32,11 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
+    /// Well, unless an earlier run fell ill for good.
+    pub fn of(folder: &Path) -> Self {
+        Self { sick: AtomicBool::new(folder.join(SICK).exists()), ..Self::default() }
+    }
+
     pub fn is_sick(&self) -> bool {
         self.sick.load(Ordering::Relaxed)
     }
@@ -99,13 +108,30 @@ async fn hang(State(shop): State<Arc<Shop>>) -> &'static str {
     "every request hangs from now on, health checks too; only a restart helps\n"
 }
 
-async fn sick(State(shop): State<Arc<Shop>>) -> &'static str {
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct SickInput {
+    /// Whether restarts do not help: the illness is kept in a file beside the orders.
+    lasting: bool,
+}
+
+async fn sick(State(shop): State<Arc<Shop>>, Query(input): Query<SickInput>) -> (StatusCode, String) {
     shop.trouble.sick.store(true, Ordering::Relaxed);
-    "/healthz answers 503 from now on\n"
+    if !input.lasting {
+        return (StatusCode::OK, "/healthz answers 503 until a restart\n".to_owned());
+    }
+    match std::fs::write(shop.folder.join(SICK), "POST /trouble/heal, or delete this file and restart\n") {
+        Ok(()) => {
+            (StatusCode::OK, "/healthz answers 503 until POST /trouble/heal, restarts or not\n".to_owned())
+        }
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("only until a restart: {error}\n")),
+    }
 }
 
 async fn heal(State(shop): State<Arc<Shop>>) -> &'static str {
     shop.trouble.sick.store(false, Ordering::Relaxed);
+    // Absent is as good as removed.
+    let _ = std::fs::remove_file(shop.folder.join(SICK));
     shop.trouble.leaked.lock().clear();
     "well again\n"
 }

@@ -26,7 +26,7 @@ fn from_dev_to_goodbye() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
     let shop = examples.join("shop.yaml");
     let shop = shop.to_str().unwrap();
-    let dev = Dev::start(&place);
+    let dev = Dev::start(&place, &[]);
 
     // Found without a flag, from a folder below.
     let below = place.path("a/b");
@@ -133,4 +133,24 @@ fn from_dev_to_goodbye() {
     assert!(left.iter().all(|&pid| !lives(pid)), "services outlived lepton dev");
     let gone = place.run(&["status"]);
     assert_eq!(gone.code, 2, "{}", gone.text());
+}
+
+#[test]
+fn services_outlive_dev_when_asked_and_are_taken_over() {
+    assert!(shop_is_built(), "build the shop first: cargo build -p lepton-shop");
+    let place = Place::new();
+    let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/shop.yaml");
+    let dev = Dev::start(&place, &["--keep-services"]);
+    place.run(&["apply", "-f", shop.to_str().unwrap(), "--wait"]).ok();
+    let before = pids(&place, "shop");
+    assert_eq!((dev.stop(), before.len()), (0, 2));
+    assert!(before.iter().all(|&pid| lives(pid)), "services ended with lepton dev");
+    let dev = Dev::start(&place, &[]);
+    wait_for("adoption of both replicas", || {
+        let adopted = place.run(&["events", "service/shop", "--act", "adopt"]).ok();
+        (adopted.lines().count() == 2).then_some(())
+    });
+    assert_eq!(pids(&place, "shop"), before);
+    assert_eq!(dev.stop(), 0);
+    assert!(!before.iter().any(|&pid| lives(pid)), "services outlived lepton dev");
 }

@@ -99,14 +99,18 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 /// A running `lepton dev`, ended with the test.
 pub struct Dev {
     child: Child,
+    /// One at a time, over all test processes: each hands out ports of this machine as if it were alone.
+    _alone: std::fs::File,
 }
 
 impl Dev {
-    pub fn start(place: &Place) -> Self {
+    pub fn start(place: &Place, flags: &[&str]) -> Self {
+        let alone = std::fs::File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("dev.lock")).unwrap();
+        alone.lock().unwrap();
         let out = std::fs::File::create(place.path("dev.out")).unwrap();
         let err = std::fs::File::create(place.path("dev.err")).unwrap();
-        let child = place.command(&["dev"]).stdout(out).stderr(err).spawn().unwrap();
-        let mut dev = Self { child };
+        let child = place.command(&[&["dev"], flags].concat()).stdout(out).stderr(err).spawn().unwrap();
+        let mut dev = Self { child, _alone: alone };
         wait_for("greeting of lepton dev", || {
             let said = |file: &str| std::fs::read_to_string(place.path(file)).unwrap();
             if let Some(status) = dev.child.try_wait().unwrap() {
@@ -119,20 +123,38 @@ impl Dev {
 
     /// Presses Ctrl-C and waits for the end.
     pub fn stop(mut self) -> i32 {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        self.interrupt();
         wait_for("end of lepton dev", || self.child.try_wait().unwrap()).code().unwrap_or(-1)
+    }
+
+    fn interrupt(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
     }
 }
 
 impl Drop for Dev {
+    /// A failed test leaves no services behind: killed outright, `lepton dev` would.
     fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
+        let end = Instant::now() + Duration::from_secs(10);
+        self.interrupt();
+        while Instant::now() < end {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Whether a process lives.
+/// Whether a process lives. One that has ended and waits to be reaped by its parent does not.
 pub fn lives(pid: u64) -> bool {
-    Path::new("/proc").join(pid.to_string()).exists()
+    let stat =
+        std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
