@@ -104,6 +104,8 @@ pub(crate) struct Work {
     pub first: u32,
     pub replicas: u32,
     pub priority: i32,
+    /// The highest priority of it and of all that must be near it: what important work needs is placed as early.
+    pub urgency: i32,
     pub project: u32,
     /// Non-zero requests, by column.
     pub requests: Box<[(u32, i64)]>,
@@ -457,7 +459,7 @@ impl Compiler {
             .gpu
             .iter()
             .flat_map(|g| &g.models)
-            .map(|m| m.as_str())
+            .map(String::as_str)
             .collect::<Vec<_>>()
             .iter()
             .map(|m| {
@@ -470,6 +472,7 @@ impl Compiler {
             first: model.replicas,
             replicas: w.replicas,
             priority: w.priority,
+            urgency: w.priority,
             project: model.projects.id(w.project.clone()),
             requests: w
                 .requests
@@ -496,7 +499,8 @@ impl Compiler {
         })
     }
 
-    /// Longest chain of `near` below each workload; validation has excluded circles.
+    /// Longest chain of `near` below each workload, and the priority it inherits from those that need it; validation has
+    /// excluded circles.
     fn depths(&self, model: &mut Model<'_>) {
         let mut waiting: Vec<usize> = model
             .works
@@ -505,7 +509,9 @@ impl Compiler {
             .map(|(i, w)| w.near.iter().filter(|p| p.work as usize != i).count())
             .collect();
         let mut ready: Vec<usize> = (0..waiting.len()).filter(|i| waiting[*i] == 0).collect();
+        let mut order = Vec::with_capacity(ready.len());
         while let Some(i) = ready.pop() {
+            order.push(i);
             let depth = model.works[i].depth + 1;
             for k in 0..model.works[i].needed_by.len() {
                 let by = model.works[i].needed_by[k].work as usize;
@@ -515,6 +521,11 @@ impl Compiler {
                     ready.push(by);
                 }
             }
+        }
+        for i in order.into_iter().rev() {
+            let inherited =
+                model.works[i].needed_by.iter().map(|p| model.works[p.work as usize].urgency).max();
+            model.works[i].urgency = model.works[i].urgency.max(inherited.unwrap_or(i32::MIN));
         }
     }
 

@@ -13,8 +13,12 @@
 //! machine. It is not an executor (it changes nothing) and it does not know clouds: an [`Offer`] is just a machine type
 //! with a price.
 
+pub mod expect;
+pub mod fleet;
 pub mod gpu;
+pub mod maintenance;
 pub mod problem;
+pub mod search;
 pub mod solution;
 
 mod bound;

@@ -86,7 +86,14 @@ pub fn solve(
     let mut run = Run::new(&model, previous);
     let before = objective(&model, &run.state);
     run.place_all();
-    let steps = if problem.strategy.rebalance { improve(&mut run, budget) } else { 0 };
+    let mut steps = 0;
+    if problem.strategy.rebalance {
+        steps = improve(&mut run, budget);
+        // Better places may have left room for those that had none.
+        if run.place_refused() {
+            steps += improve(&mut run, &Budget { steps: budget.steps.saturating_sub(steps), ..*budget });
+        }
+    }
     let mut solution = run.finish();
     solution.before = before;
     solution.steps = steps;
@@ -101,6 +108,8 @@ pub(crate) struct Run<'m> {
     pub model: &'m Model<'m>,
     pub state: State,
     pub story: HashMap<u32, Story>,
+    /// Where each replica ran before.
+    origin: Vec<u32>,
     /// Replica, its workload, the node it ran on, the workload it gave way to.
     preempted: Vec<(u32, u32, u32, u32)>,
     /// By workload: why its replicas found no place.
@@ -121,11 +130,13 @@ impl<'m> Run<'m> {
             model,
             state: State::new(model),
             story: HashMap::new(),
+            origin: Vec::new(),
             preempted: Vec::new(),
             refused: HashMap::new(),
             budgets,
         };
         run.take_over(previous);
+        run.origin.clone_from(&run.state.home);
         run
     }
 
@@ -182,15 +193,15 @@ impl<'m> Run<'m> {
         }
     }
 
-    /// Sorts replicas by urgency: priority, then what others must be near, then size, then order of input.
+    /// Sorts replicas by urgency: priority (inherited by what others must be near), then what others must be near, then size, then order of input.
     fn urgency(&self) -> impl Fn(u32, u32) -> Urgency + use<> {
         let model = self.model;
         let mut order: Vec<u32> = (0..model.works.len() as u32).collect();
         let sizes: Vec<f64> = model.works.iter().map(|w| crate::score::size(model, w)).collect();
         order.sort_by(|a, b| {
             let (wa, wb) = (&model.works[*a as usize], &model.works[*b as usize]);
-            wb.priority
-                .cmp(&wa.priority)
+            wb.urgency
+                .cmp(&wa.urgency)
                 .then(wa.depth.cmp(&wb.depth))
                 .then(sizes[*b as usize].total_cmp(&sizes[*a as usize]))
                 .then(a.cmp(b))
@@ -231,6 +242,27 @@ impl<'m> Run<'m> {
         }
     }
 
+    /// Tries those without a place once more; true when one found some.
+    fn place_refused(&mut self) -> bool {
+        let model = self.model;
+        let refused: Vec<u32> = self.refused.keys().copied().collect();
+        let urgency = self.urgency();
+        let mut waiting = BTreeSet::new();
+        for work in refused {
+            let w = &model.works[work as usize];
+            let left = (w.first..w.first + w.replicas).filter(|r| self.state.at[*r as usize] == NOWHERE);
+            waiting.extend(left.map(|r| urgency(r, work)));
+        }
+        let mut placed = false;
+        while let Some((_, replica, work)) = waiting.pop_first() {
+            for (victim, its) in self.start(replica, work) {
+                waiting.insert(urgency(victim, its));
+            }
+            placed |= self.state.at[replica as usize] != NOWHERE;
+        }
+        placed
+    }
+
     /// Moves a running replica whose place breaks a constraint that concerns us; leaves it there when no other place will do.
     fn correct(&mut self, replica: u32, work: u32, concerns: impl Fn(&Constraint) -> bool) {
         let model = self.model;
@@ -269,13 +301,17 @@ impl<'m> Run<'m> {
             return Vec::new();
         }
         if model.problem.strategy.priority > 0.0
-            && let Some((node, victims)) = preempt(model, &mut self.state, work, replica, &self.budgets)
+            && let Some((_, victims)) = preempt(model, &mut self.state, work, replica, &self.budgets)
         {
             let name = &model.problem.workloads[work as usize].name;
             for &(victim, its) in &victims {
-                self.spend(model.works[its as usize].project as usize);
                 self.story.insert(victim, Story::Because(format!("gave way to {name}")));
-                self.preempted.push((victim, its, node, work));
+                let ran = self.origin[victim as usize];
+                // One that was only about to start simply does not.
+                if ran != NOWHERE && !self.preempted.iter().any(|(v, ..)| *v == victim) {
+                    self.spend(model.works[its as usize].project as usize);
+                    self.preempted.push((victim, its, ran, work));
+                }
             }
             self.story.insert(
                 replica,
