@@ -31,7 +31,7 @@ fn shift_all(run: &mut Run<'_>, budget: &Budget<'_>, steps: &mut u64) -> bool {
     let mut gained = false;
     for (i, w) in model.works.iter().enumerate() {
         for replica in w.first..w.first + w.replicas {
-            if *steps >= budget.steps || (*steps % 64 == 0 && budget.stopped()) {
+            if *steps >= budget.steps || ((*steps).is_multiple_of(64) && budget.stopped()) {
                 return gained;
             }
             if run.state.at[replica as usize] != NOWHERE {
