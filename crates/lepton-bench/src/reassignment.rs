@@ -4,6 +4,8 @@
 
 mod checker;
 mod format;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -51,7 +53,7 @@ const SET_A: [(&str, i64); 10] = [
 #[derive(Args)]
 pub struct Arguments {
     /// A published set of instances.
-    #[arg(long, value_enum, conflicts_with_all = ["model", "initial", "out"])]
+    #[arg(long, value_enum, ignore_case = true, conflicts_with_all = ["model", "initial", "out"])]
     set: Option<Set>,
     /// Only these instances of the set, by name.
     #[arg(long, requires = "set", value_delimiter = ',')]
@@ -82,8 +84,10 @@ pub struct Arguments {
 #[derive(Clone, Copy, ValueEnum)]
 enum Set {
     /// Ten instances of the qualification; scores are against the winner's table.
+    #[value(name = "A")]
     A,
     /// Eight instances of the final; scores are against the best finalist of each.
+    #[value(name = "B")]
     B,
 }
 

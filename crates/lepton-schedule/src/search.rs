@@ -19,6 +19,8 @@ mod instance;
 mod relations;
 mod state;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 pub use bound::lower_bound;
 pub use evaluate::{CostTerms, Violation};
@@ -66,18 +68,17 @@ struct Round {
     resume: bool,
 }
 
-/// Two whole runs that differ in how strongly processes are held at home, the better of which sets the
-/// tone; a longer whole run; then colder runs from the best.
-const ROUNDS: [Round; 4] = [
-    Round { until: 0.25, depth: 0.0, resume: false },
-    Round { until: 0.75, depth: 0.0, resume: false },
-    Round { until: 0.9, depth: 0.4, resume: true },
-    Round { until: 1.0, depth: 0.6, resume: true },
+/// Short whole runs that differ in how strongly processes are held at home, the best of which sets the
+/// tone; a long whole run; then a colder one from the best.
+const ROUNDS: [Round; 3] = [
+    Round { until: 0.15, depth: 0.0, resume: false },
+    Round { until: 0.8, depth: 0.0, resume: false },
+    Round { until: 1.0, depth: 0.5, resume: true },
 ];
 
 /// Extra charge for leaving home, in units of temperature. Which is best depends on how full the
 /// estate is and how far from good its start; the first round finds out.
-const HOMING: [f64; 2] = [5.0, 10.0];
+const HOMING: [f64; 3] = [2.5, 5.0, 10.0];
 
 /// Improves `start` (the caller's order) until the budget is spent. The answer is feasible and never
 /// dearer than `start`. With one thread and a budget of steps alone, the same input gives the same answer.
@@ -127,6 +128,9 @@ fn search<const W: usize>(
         return (instance.to_external(&start), 0);
     }
     for (number, round) in ROUNDS.iter().enumerate() {
+        if (budget.spent)() >= 1.0 {
+            break;
+        }
         let from = if round.resume { best.clone() } else { (best.0, start.clone()) };
         // One thread tries each strength in turn; more threads try them side by side.
         let trials = if homing.is_none() { HOMING.len().div_ceil(threads) } else { 1 };
