@@ -188,8 +188,8 @@ pub struct AnyObject {
     /// Wanted state, as the kind's spec.
     #[schema(value_type = Object)]
     pub spec: Value,
-    /// Observed state, as the kind's status.
-    #[schema(value_type = Object)]
+    /// Observed state, as the kind's status; null until something is observed.
+    #[schema(value_type = Option<Object>)]
     pub status: Value,
 }
 

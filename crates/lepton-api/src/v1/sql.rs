@@ -13,7 +13,7 @@ pub struct SqlInput {
     pub query: String,
     /// Values for `?1`, `?2`, …: null, booleans, numbers or strings.
     #[serde(default)]
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<Value>)]
     pub params: Vec<Value>,
     /// At most so many rows; the server's own limit when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,7 +36,7 @@ pub struct SqlReport {
     /// The columns.
     pub columns: Vec<SqlColumn>,
     /// The rows, each with a value per column.
-    #[schema(value_type = Vec<Vec<Object>>)]
+    #[schema(value_type = Vec<Vec<Value>>)]
     pub rows: Vec<Vec<Value>>,
     /// Whether a limit cut the result short.
     pub truncated: bool,
