@@ -117,7 +117,7 @@ fn workload_summary(
         }
         _ => phase.to_owned(),
     }];
-    match last_trouble(timeline) {
+    match last_trouble(timeline, replicas) {
         Some((trouble, mended)) => {
             let on = trouble.node.as_ref().map_or_else(String::new, |node| format!(" on {node}"));
             let mut story = format!("last trouble {}{on}: {}", ago(now, trouble.at), trouble.reason);
@@ -141,19 +141,30 @@ fn workload_summary(
 }
 
 /// The last time a replica was in trouble, and when it was well again.
-fn last_trouble(timeline: &[TimelineRow]) -> Option<(&TimelineEntry, Option<&TimelineEntry>)> {
+fn last_trouble<'a>(
+    timeline: &'a [TimelineRow],
+    replicas: &[ReplicaExplanation],
+) -> Option<(&'a TimelineEntry, Option<&'a TimelineEntry>)> {
     let entries: Vec<_> = timeline.iter().map(|row| &row.entry).collect();
     let is_trouble = |entry: &TimelineEntry| {
         matches!(entry.act, Act::Exit | Act::Unhealthy | Act::CrashLoop | Act::Escalate)
     };
     let at = entries.iter().rposition(|entry| is_trouble(entry))?;
     let trouble = *entries.get(at)?;
-    // What came before it in the same fall: a crash loop began with an exit.
-    let healthy = entries.iter().skip(at + 1).find(|entry| {
-        entry.act == Act::Healthy
-            && entry.subject.replica == trouble.subject.replica
-            && entry.outcome == Outcome::Ok
-    });
+    let later = |act: Act| {
+        entries.iter().skip(at + 1).find(|entry| {
+            entry.act == act
+                && entry.subject.replica == trouble.subject.replica
+                && entry.outcome == Outcome::Ok
+        })
+    };
+    let runs = |explained: &&ReplicaExplanation| {
+        Some(explained.report.replica.ordinal) == trouble.subject.replica
+            && explained.report.phase == ReplicaPhase::Running
+    };
+    // A service without checks is healthy as soon as its process lives, and its agent may not say so separately.
+    let healthy =
+        later(Act::Healthy).or_else(|| later(Act::Start).filter(|_| replicas.iter().any(|r| runs(&r))));
     Some((trouble, healthy.copied()))
 }
 

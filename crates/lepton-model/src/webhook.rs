@@ -29,7 +29,7 @@ pub struct WebhookSpec {
     /// Less urgent incidents are not sent.
     #[serde(default)]
     pub least_severity: Severity,
-    /// File on the server that holds the key; the body's HMAC-SHA256 is then sent in `X-Lepton-Signature: sha256=…`.
+    /// File in the `secrets` folder of the server's data that holds the key; the body's HMAC-SHA256 is then sent in `X-Lepton-Signature: sha256=…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_file: Option<String>,
 }

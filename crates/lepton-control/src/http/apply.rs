@@ -136,6 +136,9 @@ fn read_yaml(body: &[u8]) -> Result<Vec<Manifest>, Fail> {
         }
     }
     errors.into_result()?;
+    if manifests.is_empty() {
+        return Err(Fail::field("manifests", "the text holds no manifest"));
+    }
     Ok(manifests)
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct ListQuery {
     #[param(value_type = Option<String>)]
     labels: Option<lepton_model::Selector>,
     /// At most so many; 500 when absent, never more than 5,000.
-    #[param(minimum = 0)]
+    #[param(minimum = 0, maximum = 4294967295_u64, value_type = Option<u64>)]
     limit: Option<u32>,
     /// `continue` of the page before.
     r#continue: Option<String>,

@@ -34,7 +34,7 @@ pub(crate) struct TimelineQuery {
     /// Before.
     until: Option<Timestamp>,
     /// At most so many; 500 when absent, never more than 5,000.
-    #[param(minimum = 0)]
+    #[param(minimum = 0, maximum = 4294967295_u64, value_type = Option<u64>)]
     limit: Option<u32>,
     /// Only entries with a higher sequence number, for following. Without it, the newest ones.
     after: Option<u64>,

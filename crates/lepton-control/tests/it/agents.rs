@@ -62,6 +62,23 @@ async fn a_service_reaches_its_agent_and_its_state_comes_back() {
     assert!(story["replicas"][0]["placed_because"].as_str().unwrap().len() > 5, "{story:#}");
     assert!(story["replicas"][0]["plan"].is_string());
 
+    // Killed and started again, without a check that would call it healthy.
+    let event = |n: u8, act: &str, second: &str| {
+        json!({
+            "id": format!("01939b1c-6f0e-7b2a-9d3c-1f2e3d4c5b{n:02}"), "at": format!("2026-01-31T09:30:{second}Z"),
+            "actor": "agent:edge-1", "act": act, "reason": format!("{act} it did"),
+            "subject": {"kind": "service", "project": "default", "name": "shop", "replica": 0},
+        })
+    };
+    let entries = json!({"entries": [event(1, "exit", "00.100"), event(2, "start", "00.280")]});
+    assert_eq!(estate.post_as(&edge.token, &edge.path("events"), entries).await.0, 200);
+    let (_, story) = estate.get("/v1/explain/service/shop").await;
+    let summary = story["summary"].as_str().unwrap();
+    assert!(
+        summary.contains("on edge-1: exit it did; serving again after 180 ms, by agent:edge-1"),
+        "{summary}"
+    );
+
     // The same generation is not sent again; an older one is.
     let generation = told["generation"].as_u64().unwrap();
     assert!(edge.poll(generation, "0s").await.get("assignment").is_none());

@@ -76,7 +76,7 @@ async fn yaml_documents_are_manifests() {
     assert_eq!((status.as_u16(), report["results"].as_array().map(Vec::len)), (200, Some(2)), "{report}");
     let (status, problem) = send("kind: service\nname: a\nspec: {command: 7}\n").await;
     assert_eq!((status.as_u16(), &problem["errors"][0]["field"]), (422, &json!("manifests[0].spec.command")));
-    assert_eq!(send("a: [").await.0, 400);
+    assert_eq!((send("a: [").await.0.as_u16(), send("--- # nothing\n").await.0.as_u16()), (400, 422));
 }
 
 #[tokio::test]
