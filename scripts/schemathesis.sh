@@ -23,4 +23,4 @@ checks+=,response_schema_conformance,negative_data_rejection,missing_required_he
   --header "Authorization: Bearer $(cat "$data/admin.token")" \
   --checks "$checks" --max-examples "${SCHEMATHESIS_EXAMPLES:-25}" --request-timeout 10 --workers 2 \
   --exclude-path-regex '/assignment$|/v1/watch|/v1/logs/|/streams/|/api/v1/write|/v1/telemetry/' \
-  --generation-database none --no-color
+  --phases coverage,fuzzing,stateful --generation-database none --no-color

@@ -53,6 +53,11 @@ pub(crate) async fn timeline(
     Query(query): Query<TimelineQuery>,
 ) -> Answer<TimelinePage> {
     caller.may_read()?;
+    for (field, sequence) in [("after", query.after), ("before", query.before)] {
+        if sequence.is_some_and(|sequence| i64::try_from(sequence).is_err()) {
+            return Err(Fail::field(field, format!("must be at most {}", i64::MAX)));
+        }
+    }
     let project = query.project.or_else(|| caller.project.clone());
     if project.as_ref().is_some_and(|project| !caller.sees(project)) {
         return Ok(axum::Json(TimelinePage { entries: Vec::new() }));
