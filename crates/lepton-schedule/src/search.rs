@@ -54,7 +54,7 @@ pub struct Improved {
     pub cost: CostTerms,
     /// Cost no feasible assignment can be below, see [`lower_bound`].
     pub bound: i64,
-    /// Changes tried by all threads.
+    /// Changes tried by one thread; the others tried about as many.
     pub steps: u64,
 }
 
