@@ -48,7 +48,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Report> {
         let objects = scope.spawn(|| writer::objects(&reach, &done));
         let killing = (|| -> anyhow::Result<()> {
             for kill in 1..=arguments.kills {
-                std::thread::sleep(Duration::from_millis(chance.random_range(100..=arguments.longest_life.max(101))));
+                std::thread::sleep(Duration::from_millis(
+                    chance.random_range(100..=arguments.longest_life.max(101)),
+                ));
                 server.kill();
                 let start = Instant::now();
                 server.restart()?;

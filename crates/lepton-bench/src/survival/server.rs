@@ -80,9 +80,11 @@ impl Server {
         // Free now, and nobody else's a moment later on a machine that runs benchmarks.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let child = spawn(&binary, folder, port)?;
-        let mut server = Self { binary, folder: folder.to_owned(), port, child, authorization: String::new() };
+        let mut server =
+            Self { binary, folder: folder.to_owned(), port, child, authorization: String::new() };
         server.wait_ready()?;
-        let token = std::fs::read_to_string(folder.join("admin.token")).context("the server wrote no admin.token")?;
+        let token =
+            std::fs::read_to_string(folder.join("admin.token")).context("the server wrote no admin.token")?;
         server.authorization = format!("Bearer {}", token.trim());
         Ok(server)
     }
@@ -154,7 +156,10 @@ impl Server {
         }
         let numbers = |query: &str| -> Result<Vec<u64>> {
             let rows = reach.sql(query)?;
-            Ok(rows.iter().filter_map(|row| row.first()?.as_str()?.strip_prefix("made-")?.parse().ok()).collect())
+            Ok(rows
+                .iter()
+                .filter_map(|row| row.first()?.as_str()?.strip_prefix("made-")?.parse().ok())
+                .collect())
         };
         let objects = numbers("SELECT name FROM runbooks")?;
         let entries = numbers("SELECT name FROM timeline WHERE act = 'apply' AND kind = 'runbook'")?;
