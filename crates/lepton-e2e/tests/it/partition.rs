@@ -6,9 +6,9 @@ use lepton_e2e::until;
 use serde_json::json;
 
 use super::server::no_gaps;
-use super::shop::{replica, running, shop, three_clouds};
+use super::shop::{running, shop, three_clouds};
 
-const LEASE: Duration = Duration::from_secs(6);
+const LEASE: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_node_cut_off_for_a_minute_keeps_measuring_and_never_runs_a_replica_twice() {
@@ -42,14 +42,15 @@ fn a_node_cut_off_for_a_minute_keeps_measuring_and_never_runs_a_replica_twice() 
 
     estate.set_link(at, true).unwrap();
     let back = format!("SELECT count(*) FROM timeline WHERE act = 'node_return' AND name = '{cut}'");
-    estate.wait_count(Duration::from_secs(60), &back, |count| count == 1).unwrap();
-    until("the replica that moved to end where it was", || {
-        Ok(estate.nodes[at].processes("lepton-shop").is_empty())
+    // What TCP had kept in flight may count as one contact before the agent itself is back.
+    estate.wait_count(Duration::from_secs(60), &back, |count| count >= 1).unwrap();
+    // It is told what is no longer its own. A replica may come back to even out the clouds, but none runs twice.
+    let processes = || estate.nodes.iter().map(|node| node.processes("lepton-shop").len()).sum::<usize>();
+    until("three replicas and the singleton, each once", || {
+        let reported = "SELECT count(*) FROM replicas WHERE phase = 'running' AND name IN ('shop', 'single')";
+        Ok(estate.count(reported)? == 4 && processes() == 4)
     })
-    .unwrap();
-    running(&estate, 3);
-    let nodes: Vec<String> = (0..3).map(|ordinal| replica(&estate, ordinal).0).collect();
-    assert!(!nodes.contains(&cut), "nothing moves back by itself: {nodes:?}");
+    .unwrap_or_else(|error| panic!("{error:#}\n{}", estate.story()));
     // What was measured meanwhile has arrived.
     no_gaps(&estate, 3);
 }
