@@ -271,7 +271,8 @@ mod tests {
         let mut processes = Processes::new(Path::new("/proc"));
         let Scan { groups, states, unread } = processes.scan().unwrap();
         assert!(groups.values().any(|group| group.pages > 0.0));
-        assert!(states.contains_key(&b'R') && unread >= 0.0);
+        // `/proc/PID/stat` tells the state of the main thread, which sleeps while a test's own thread reads this.
+        assert!(states.values().sum::<f64>() >= 1.0 && unread >= 0.0);
         assert!(largest(&groups).len() <= MAX_GROUPS);
     }
 }
