@@ -17,6 +17,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("lepton-model", Floor::Words),
     ("lepton-schedule", Floor::Brain),
     ("lepton-plan", Floor::Brain),
+    ("lepton-cloud", Floor::Seam),
     ("lepton-store", Floor::Seam),
     ("lepton-lake", Floor::Seam),
     ("lepton-sql", Floor::Seam),
