@@ -20,6 +20,7 @@
 
 mod assignment;
 mod check;
+mod exchange;
 mod field;
 mod id;
 mod incident;
@@ -29,6 +30,7 @@ mod money;
 mod name;
 mod node;
 mod object;
+mod offer;
 mod plan;
 mod process;
 mod quantity;
@@ -42,6 +44,7 @@ mod webhook;
 
 pub use assignment::{AssignedReplica, AssignmentSpec, AssignmentStatus, ReplicaSpec, RunKind};
 pub use check::{Check, HttpProbe, MAX_CHECK_INTERVAL, Probe};
+pub use exchange::{Exchange, ExchangeError, Rate};
 pub use field::{FieldError, FieldErrors};
 pub use id::{EventId, IncidentId, PlanId, TokenId, Uid};
 pub use incident::{IncidentPhase, IncidentSpec, IncidentStatus, Severity};
@@ -51,6 +54,7 @@ pub use money::{Currency, Money, MoneyError};
 pub use name::{Name, NameError};
 pub use node::{Condition, Facts, NodePhase, NodeSpec, NodeStatus};
 pub use object::{AnyObject, Key, Kind, Manifest, Meta, Object, Scope, Spec};
+pub use offer::{Market, Offer, SharedText};
 pub use plan::{Action, ActionKind, Plan, PlanPhase, PlanSpec, PlanStatus, Risk, Unplaced};
 pub use process::{Backoff, CrashLoop, LogPolicy, Restart, RestartPolicy, StopPolicy, StopSignal};
 pub use quantity::{Bytes, Cpu, QuantityError, Resources};
@@ -60,7 +64,7 @@ pub use role::{Role, TokenSpec, TokenStatus};
 pub use service::{
     PartitionPolicy, Placement, Port, Rollout, ServicePhase, ServiceSpec, ServiceStatus, Spread,
 };
-pub use time::{Period, PeriodError, Timestamp};
+pub use time::{Day, DayError, Period, PeriodError, Timestamp};
 pub use timeline::{Act, Actor, Outcome, Subject, TimelineEntry};
 pub use webhook::{WebhookEvent, WebhookSpec, WebhookStatus};
 

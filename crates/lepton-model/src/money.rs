@@ -30,6 +30,9 @@ impl Currency {
     /// Renminbi.
     pub const CNY: Self = Self(*b"CNY");
 
+    /// Euro.
+    pub const EUR: Self = Self(*b"EUR");
+
     /// The code as text.
     pub fn as_str(&self) -> &str {
         // Only `from_str` and the constants make one, all ASCII capitals.

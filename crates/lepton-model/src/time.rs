@@ -166,9 +166,77 @@ impl<'de> Deserialize<'de> for Period {
 
 crate::object::string_schema!(Period, "Length of time: 500ms, 10s, 1m30s, 2h, 7d", "10s");
 
+/// A day of the calendar: `2025-02-28`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Day(jiff::civil::Date);
+
+/// A text that is no day.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a day; write it like 2026-01-31")]
+pub struct DayError(String);
+
+impl Day {
+    /// A day of the calendar; nothing when there is no such day.
+    pub fn new(year: i16, month: i8, day: i8) -> Option<Self> {
+        jiff::civil::Date::new(year, month, day).ok().map(Self)
+    }
+}
+
+impl FromStr for Day {
+    type Err = DayError;
+    fn from_str(text: &str) -> Result<Self, DayError> {
+        // jiff reads more forms than one; dates of ten characters are the one that is meant.
+        let day = (text.len() == 10).then(|| text.parse().ok()).flatten();
+        day.map(Self).ok_or_else(|| DayError(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Day {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+crate::object::string_schema!(Day, "Day of the calendar", "2026-01-31", format = "date");
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_read_and_print() {
+        let check = |text: &str, expect: bool| {
+            let day = text.parse::<Day>();
+            assert_eq!(
+                day.as_ref().map(ToString::to_string).ok().as_deref(),
+                expect.then_some(text),
+                "{text}"
+            );
+        };
+        check("2024-12-30", true);
+        check("2024-02-30", false);
+        check("20241230", false);
+        check("yesterday!", false);
+        check("", false);
+    }
 
     #[test]
     fn periods_read_and_print() {
