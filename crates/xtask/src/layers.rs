@@ -18,6 +18,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("lepton-schedule", Floor::Brain),
     ("lepton-plan", Floor::Brain),
     ("lepton-cloud", Floor::Seam),
+    ("lepton-cloud-sim", Floor::Hand),
     ("lepton-store", Floor::Seam),
     ("lepton-lake", Floor::Seam),
     ("lepton-sql", Floor::Seam),
