@@ -25,6 +25,8 @@ const TYPES: [(i64, i64); 8] =
     [(4, 16), (8, 32), (8, 16), (16, 64), (16, 32), (32, 128), (32, 64), (64, 256)];
 /// Replicas of one workload.
 const REPLICAS: u32 = 60;
+/// Time between two words on how far filling has come.
+const TELL: Duration = Duration::from_secs(5);
 const GIB: i64 = 1 << 30;
 
 /// Options of `decisions`.
@@ -50,6 +52,8 @@ struct Measured {
     quantiles: [f64; 4],
     preempted: u64,
     refused: u64,
+    /// Seconds to place everything at first.
+    filled_in: f64,
 }
 
 /// Runs the benchmark.
@@ -76,6 +80,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Report> {
             "{:>8} {:>9} {:>12.0} {:>12.0} {p50:>9.1} {p99:>9.1} {p999:>9.1} {max:>9.1} {:>9} {:>8}",
             m.nodes, m.replicas, m.per_second, m.per_cpu_second, m.preempted, m.refused
         )?;
+        eprintln!("{nodes} nodes: {:.0} decisions/s, filled in {:.1} s", m.per_second, m.filled_in);
         sizes.push(m);
     }
     let last = sizes.last().context("no size measured")?;
@@ -97,13 +102,24 @@ fn measure(nodes: u32, arguments: &Arguments) -> anyhow::Result<Measured> {
     let mut online = Online::new(&problem, &Assignment::default())?;
     let mut random = Xoshiro256PlusPlus::seed_from_u64(arguments.seed);
     let mut running: Vec<(u32, u32)> = Vec::new();
+    let filling = Instant::now();
+    let mut told = filling;
     for (w, workload) in problem.workloads.iter().enumerate() {
+        if told.elapsed() > TELL {
+            told = Instant::now();
+            let part = 100 * w / problem.workloads.len();
+            eprintln!(
+                "filling {nodes} nodes: {part} % of workloads after {:.0} s",
+                filling.elapsed().as_secs_f64()
+            );
+        }
         for ordinal in 0..workload.replicas {
             if online.place(&workload.name, ordinal).is_ok() {
                 running.push((w as u32, ordinal));
             }
         }
     }
+    let filled_in = filling.elapsed().as_secs_f64();
     // Whoever was preempted while filling waits.
     let (running, gone): (Vec<_>, Vec<_>) = running
         .into_iter()
@@ -163,6 +179,7 @@ fn measure(nodes: u32, arguments: &Arguments) -> anyhow::Result<Measured> {
         quantiles,
         preempted,
         refused,
+        filled_in,
     })
 }
 

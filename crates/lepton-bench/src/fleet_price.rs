@@ -101,7 +101,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Report> {
     metrics.insert("machines".into(), json!(machines));
     if arguments.bound {
         let start = Instant::now();
-        let bound = fleet_bound(&offers, &pods, &fleet.pod_prices)?;
+        let bound = fleet_bound(&offers, &pods, &fleet)?;
         let gap = fleet.price / bound - 1.0;
         let took = start.elapsed().as_secs_f64();
         writeln!(table, "{:<8} {bound:>12.4} $/h  gap {:.3} %  {took:.3} s", "bound", gap * 100.0)?;

@@ -171,6 +171,8 @@ pub(crate) struct Model<'a> {
     /// Machines as launched from each offer.
     pub offers: Vec<Machine>,
     pub works: Vec<Work>,
+    /// Workload of each replica.
+    owners: Vec<u32>,
     pub classes: Interner<Class>,
     /// By profile, then class: why not.
     verdicts: Vec<Vec<Option<Constraint>>>,
@@ -217,7 +219,7 @@ impl<'a> Model<'a> {
     }
 
     pub(crate) fn work_of(&self, replica: u32) -> usize {
-        self.works.partition_point(|w| w.first <= replica).saturating_sub(1)
+        self.owners[replica as usize] as usize
     }
 }
 
@@ -275,6 +277,7 @@ impl Compiler {
             machines: Vec::with_capacity(problem.nodes.len()),
             offers: Vec::with_capacity(problem.offers.len()),
             works: Vec::with_capacity(problem.workloads.len()),
+            owners: Vec::new(),
             classes: Interner::new(),
             verdicts: Vec::new(),
             keys: Interner::new(),
@@ -380,6 +383,8 @@ impl Compiler {
         for w in &problem.workloads {
             let work = self.work(model, w, &names, &mut profiles)?;
             model.replicas += w.replicas;
+            let number = model.works.len() as u32;
+            model.owners.extend(std::iter::repeat_n(number, w.replicas as usize));
             model.works.push(work);
         }
         for i in 0..model.works.len() {

@@ -9,13 +9,17 @@
 //!
 //! Pure and deterministic: limits are counts, never time.
 
+mod bound;
+mod fill;
 mod master;
 mod pattern;
+mod pool;
+mod relax;
 mod round;
-mod worth;
 
-use crate::fleet::master::Master;
-use crate::fleet::pattern::{Effort, Kit, Pattern, fill_best};
+use crate::fleet::master::Column;
+use crate::fleet::pattern::{Kit, Pods};
+use crate::fleet::pool::Pool;
 
 /// A machine type. As many as wanted can be rented.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,14 +120,14 @@ pub fn cheapest_fleet(
     if demand.is_empty() {
         return Ok(fleet);
     }
-    let mut master = Master::new(&kit, &demand);
-    // Any number of each pod on one machine: prices then do not depend on how rare a pod is, which the bound could not follow.
-    let any: Vec<u32> = kit.pods.iter().map(pattern::Pods::at_most).collect();
-    generate(&kit, &mut master, &any, limits.rounds);
-    for (p, price) in kit.pods.iter().zip(master.prices()) {
+    let mut pool = Pool::new(&kit, &demand);
+    // Any number of each pod on one machine: prices then do not depend on how rare a pod is.
+    let any: Vec<u32> = kit.pods.iter().map(Pods::at_most).collect();
+    pool.generate(&kit, &any, limits.rounds);
+    for (p, price) in kit.pods.iter().zip(pool.master.prices()) {
         fleet.pod_prices[p.index] = *price;
     }
-    let machines = round::machines(&kit, master, &demand);
+    let machines = round::machines(&kit, pool, &demand);
     for (pattern, count) in machines {
         let offer = &kit.offers[pattern.offer];
         fleet.price += offer.price * f64::from(count);
@@ -133,57 +137,20 @@ pub fn cheapest_fleet(
     Ok(fleet)
 }
 
-/// A price no fleet for these pods can be below, proven by the prices of pods that [`cheapest_fleet`] ends with (any other
-/// non-negative prices give a bound too, if a lower one). Pods that no offer could hold are left out.
+/// A price no fleet for these pods can be below, proven. Starts from a fleet of [`cheapest_fleet`] (any other will do, and take longer).
+/// Pods that no offer could hold are left out.
 ///
 /// # Errors
 /// [`FleetError`] when a number is outside its range.
-pub fn fleet_bound(offers: &[FleetOffer], pods: &[FleetPods], prices: &[f64]) -> Result<f64, FleetError> {
+pub fn fleet_bound(offers: &[FleetOffer], pods: &[FleetPods], fleet: &Fleet) -> Result<f64, FleetError> {
     check(offers, pods)?;
     let kit = Kit::new(offers, pods);
-    let prices: Vec<f64> =
-        kit.pods.iter().map(|p| prices.get(p.index).copied().unwrap_or(0.0).max(0.0)).collect();
-    let worth: f64 = kit.pods.iter().zip(&prices).map(|(p, price)| f64::from(p.count) * price).sum();
-    let scale = worth::most_for_price(&kit, &prices);
-    Ok(if scale > 0.0 { worth / scale } else { 0.0 })
-}
-
-/// Patterns after which a thorough round ends early, to get new prices first.
-const PLENTY: usize = 24;
-
-/// Adds patterns to the master program until none would help: found quickly as long as that finds any, then thoroughly.
-fn generate(kit: &Kit, master: &mut Master, demand: &[u32], rounds: u32) {
-    let mut from = 0;
-    for _ in 0..rounds {
-        let prices = master.prices().to_vec();
-        let helps = |worth: f64, o: usize| worth / kit.offers[o].price > 1.0 + 1e-6;
-        let mut found: Vec<Pattern> = Vec::new();
-        for o in 0..kit.offers.len() {
-            let (worth, pattern) = fill_best(kit, o, &prices, demand, Effort::Quick);
-            if helps(worth, o) {
-                found.push(pattern);
-            }
-        }
-        // Begins where the last thorough round ended, so that every offer has its turn.
-        for k in 0..kit.offers.len() {
-            if found.len() >= PLENTY {
-                break;
-            }
-            let o = (from + k) % kit.offers.len();
-            let (worth, pattern) = fill_best(kit, o, &prices, demand, Effort::Thorough);
-            if helps(worth, o) {
-                found.push(pattern);
-                from = o + 1;
-            }
-        }
-        if found.is_empty() {
-            return;
-        }
-        for pattern in found {
-            master.add(kit, pattern);
-        }
-        master.solve();
-    }
+    let row = |pod: usize| kit.pods.iter().position(|p| p.index == pod);
+    let seeds = fleet.rented.iter().filter_map(|r| {
+        let pods = r.pods.iter().filter_map(|(i, n)| Some((row(*i)?, f64::from(*n)))).collect();
+        Some(Column { cost: offers.get(r.offer)?.price, pods })
+    });
+    Ok(bound::bound(&kit, seeds))
 }
 
 fn check(offers: &[FleetOffer], pods: &[FleetPods]) -> Result<(), FleetError> {

@@ -59,10 +59,38 @@ pub(crate) struct Below<'a> {
     pub most: &'a [i64],
     /// Least free by column.
     pub least: &'a [i64],
-    /// Whether something runs on one of them.
-    pub any_used: bool,
+    /// The rest, in the order of [`USED`], [`LOWEST`], [`TAKEN`].
+    marks: &'a [i64],
+}
+
+/// Marks of a vertex: whether something runs on one of the nodes, the lowest priority of what runs on any, and the exclusive keys that
+/// are taken on all of them, a bit each for the first 64 keys.
+const MARKS: usize = 3;
+const USED: usize = 0;
+const LOWEST: usize = 1;
+const TAKEN: usize = 2;
+const NOBODY: i64 = i64::MAX;
+
+impl Below<'_> {
+    /// Whether something runs on one of the nodes.
+    pub(crate) fn any_used(&self) -> bool {
+        self.marks[USED] != 0
+    }
+
     /// Lowest priority of what runs on any.
-    pub lowest: i32,
+    pub(crate) fn lowest(&self) -> Option<i32> {
+        i32::try_from(self.marks[LOWEST]).ok()
+    }
+
+    /// Whether one of these keys is taken on all of the nodes.
+    pub(crate) fn all_hold(&self, keys: u64) -> bool {
+        self.marks[TAKEN].cast_unsigned() & keys != 0
+    }
+}
+
+/// The bit of an exclusive key; later keys have none.
+pub(crate) fn key_bit(key: u32) -> u64 {
+    1_u64.checked_shl(key).unwrap_or(0)
 }
 
 /// Nodes of one kind.
@@ -71,10 +99,8 @@ pub(crate) struct Kind {
     /// Node numbers by leaf.
     pub nodes: Vec<u32>,
     leaves: usize,
-    most: Vec<i64>,
-    least: Vec<i64>,
-    used: Vec<bool>,
-    lowest: Vec<i32>,
+    /// By vertex: most, least, marks. One row each, so that a look is at neighbours in memory.
+    vertices: Vec<i64>,
 }
 
 /// What is known of one node.
@@ -83,13 +109,18 @@ pub(crate) struct Leaf<'a> {
     pub free: &'a [i64],
     pub gpu_free: &'a [i64],
     pub used: bool,
-    pub lowest: i32,
+    /// Lowest priority of what runs there.
+    pub lowest: Option<i32>,
+    /// Exclusive keys taken, see [`key_bit`].
+    pub taken: u64,
 }
 
 /// All kinds.
 #[derive(Debug, Clone)]
 pub(crate) struct Index {
     pub kinds: Vec<Kind>,
+    /// Copies of the kinds' roots, side by side: every decision looks at all of them.
+    roots: Vec<i64>,
     keys: HashMap<Key, u32>,
     place: Vec<(u32, u32)>,
     columns: usize,
@@ -100,6 +131,7 @@ impl Index {
     pub(crate) fn new(columns: usize) -> Self {
         Self {
             kinds: Vec::new(),
+            roots: Vec::new(),
             keys: HashMap::new(),
             place: Vec::new(),
             columns,
@@ -113,6 +145,7 @@ impl Index {
         let kind = *self.keys.entry(Key::of(machine)).or_insert(next);
         if kind == next {
             self.kinds.push(Kind::default());
+            self.roots.resize(self.kinds.len() * stride(self.width), 0);
         }
         let node = self.place.len() as u32;
         let k = &mut self.kinds[kind as usize];
@@ -131,11 +164,9 @@ impl Index {
             let k = &mut self.kinds[kind as usize];
             k.nodes.pop();
             let at = k.leaves + leaf as usize;
-            k.most[at * self.width..][..self.width].fill(-1);
-            k.least[at * self.width..][..self.width].fill(i64::MAX);
-            k.used[at] = false;
-            k.lowest[at] = i32::MAX;
+            k.vertex_mut(at, self.width).copy_from_slice(&nobody(self.width));
             k.lift(at, self.width);
+            self.copy_root(kind);
         }
     }
 
@@ -144,34 +175,44 @@ impl Index {
         let (kind, slot) = self.place[node as usize];
         let k = &mut self.kinds[kind as usize];
         let at = k.leaves + slot as usize;
-        let most = &mut k.most[at * self.width..][..self.width];
+        let (most, rest) = k.vertex_mut(at, self.width).split_at_mut(self.width);
+        let (least, marks) = rest.split_at_mut(self.width);
         most[..self.columns].copy_from_slice(leaf.free);
+        most[self.columns..].fill(0);
         if !leaf.gpu_free.is_empty() {
             most[self.columns] = leaf.gpu_free.iter().copied().max().unwrap_or(0);
             most[self.columns + 1] = leaf.gpu_free.iter().filter(|g| **g == 1000).count() as i64;
             most[self.columns + 2] = leaf.gpu_free.iter().sum();
-        } else {
-            most[self.columns..].fill(0);
         }
-        k.least[at * self.width..][..self.width].copy_from_slice(&k.most[at * self.width..][..self.width]);
-        k.used[at] = leaf.used;
-        k.lowest[at] = leaf.lowest;
+        least.copy_from_slice(most);
+        marks[USED] = i64::from(leaf.used);
+        marks[LOWEST] = leaf.lowest.map_or(NOBODY, i64::from);
+        marks[TAKEN] = leaf.taken.cast_signed();
         k.lift(at, self.width);
+        self.copy_root(kind);
+    }
+
+    fn copy_root(&mut self, kind: u32) {
+        let stride = stride(self.width);
+        let root = self.kinds[kind as usize].vertices.get(stride..2 * stride).unwrap_or(&[]);
+        self.roots[kind as usize * stride..][..root.len()].copy_from_slice(root);
     }
 
     /// What is known of a whole kind.
     pub(crate) fn whole(&self, kind: usize) -> Below<'_> {
-        self.kinds[kind].below(1, self.width)
+        below(&self.roots[kind * stride(self.width)..], self.width)
     }
 
     /// Visits the nodes of a kind in order of `bound`, as far as `visit` lets it. `bound` says what a subtree can give at
-    /// best (nothing: no node in it will do); `visit` takes a node and says the value that others must stay below.
+    /// best (nothing: no node in it will do); `visit` takes a node and says the value that others must stay below. `looks` is how
+    /// many vertices may be opened once there is such a value; what is left of it is the caller's for the next kind.
     pub(crate) fn search(
         &self,
         kind: usize,
         bound: &impl Fn(Below<'_>) -> Option<f64>,
         visit: &mut impl FnMut(u32) -> Limit,
         limit: f64,
+        looks: &mut u32,
     ) {
         let k = &self.kinds[kind];
         if k.nodes.is_empty() {
@@ -184,6 +225,10 @@ impl Index {
             let Limit::Below(below) = limit else { return };
             if best >= below {
                 continue;
+            }
+            if below.is_finite() {
+                let Some(left) = looks.checked_sub(1) else { return };
+                *looks = left;
             }
             if at >= k.leaves {
                 if let Some(&node) = k.nodes.get(at - k.leaves) {
@@ -211,31 +256,42 @@ pub(crate) enum Limit {
     Enough,
 }
 
+/// Length of what is known of a vertex.
+fn stride(width: usize) -> usize {
+    2 * width + MARKS
+}
+
+fn below(row: &[i64], width: usize) -> Below<'_> {
+    let (most, rest) = row.split_at(width);
+    Below { most, least: &rest[..width], marks: &rest[width..width + MARKS] }
+}
+
+/// What is known where there is no node.
+fn nobody(width: usize) -> Vec<i64> {
+    let mut row = vec![-1; stride(width)];
+    row[width..2 * width].fill(i64::MAX);
+    row[2 * width..].copy_from_slice(&[0, NOBODY, -1]);
+    row
+}
+
 impl Kind {
     fn below(&self, at: usize, width: usize) -> Below<'_> {
-        Below {
-            most: &self.most[at * width..][..width],
-            least: &self.least[at * width..][..width],
-            any_used: self.used[at],
-            lowest: self.lowest[at],
-        }
+        below(&self.vertices[at * stride(width)..], width)
+    }
+
+    fn vertex_mut(&mut self, at: usize, width: usize) -> &mut [i64] {
+        &mut self.vertices[at * stride(width)..][..stride(width)]
     }
 
     /// Doubles the leaves.
     fn grow(&mut self, width: usize) {
         let (old, new) = (self.leaves, (2 * self.leaves).max(1));
-        let mut most = vec![-1; 2 * new * width];
-        let mut least = vec![i64::MAX; 2 * new * width];
-        let mut used = vec![false; 2 * new];
-        let mut lowest = vec![i32::MAX; 2 * new];
-        for leaf in 0..old {
-            let (from, to) = (old + leaf, new + leaf);
-            most[to * width..][..width].copy_from_slice(&self.most[from * width..][..width]);
-            least[to * width..][..width].copy_from_slice(&self.least[from * width..][..width]);
-            used[to] = self.used[from];
-            lowest[to] = self.lowest[from];
-        }
-        *self = Self { nodes: std::mem::take(&mut self.nodes), leaves: new, most, least, used, lowest };
+        let stride = stride(width);
+        let mut vertices = nobody(width).repeat(2 * new);
+        let leaves = self.vertices.get(old * stride..).unwrap_or(&[]);
+        vertices[new * stride..][..leaves.len()].copy_from_slice(leaves);
+        self.vertices = vertices;
+        self.leaves = new;
         for at in (1..new).rev() {
             self.join(at, width);
         }
@@ -254,21 +310,23 @@ impl Kind {
 
     /// Recomputes one vertex; false when nothing changed, hence nothing above it either.
     fn join(&mut self, at: usize, width: usize) -> bool {
+        let stride = stride(width);
+        let (above, children) = self.vertices.split_at_mut(2 * at * stride);
+        let above = &mut above[at * stride..][..stride];
+        let (left, right) = children[..2 * stride].split_at(stride);
         let mut changed = false;
-        let (l, r) = (2 * at * width, (2 * at + 1) * width);
-        for c in 0..width {
-            let most = self.most[l + c].max(self.most[r + c]);
-            let least = self.least[l + c].min(self.least[r + c]);
-            let i = at * width + c;
-            changed |= self.most[i] != most || self.least[i] != least;
-            self.most[i] = most;
-            self.least[i] = least;
+        for (i, up) in above.iter_mut().enumerate() {
+            let (l, r) = (left[i], right[i]);
+            let joined = match i.checked_sub(2 * width) {
+                None if i < width => l.max(r),
+                None => l.min(r),
+                Some(USED) => l | r,
+                Some(LOWEST) => l.min(r),
+                Some(_) => l & r,
+            };
+            changed |= *up != joined;
+            *up = joined;
         }
-        let used = self.used[2 * at] || self.used[2 * at + 1];
-        let lowest = self.lowest[2 * at].min(self.lowest[2 * at + 1]);
-        changed |= self.used[at] != used || self.lowest[at] != lowest;
-        self.used[at] = used;
-        self.lowest[at] = lowest;
         changed
     }
 }

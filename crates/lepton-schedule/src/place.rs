@@ -33,11 +33,11 @@ pub(crate) fn enter(model: &Model<'_>, state: &mut State, work: u32, replica: u3
     state.enter(model, replica, work, node, devices);
 }
 
-/// Nodes looked at after which the best found so far is good enough.
-const ENOUGH: u32 = 256;
+/// Vertices of the index opened after which the best node found so far is good enough.
+const LOOKS: u32 = 256;
 
-/// The node where a replica adds least, and how much; `but` is not considered. Exact unless more than [`ENOUGH`] nodes are
-/// still promising.
+/// The node where a replica adds least, and how much; `but` is not considered. Exact unless the index is still promising after [`LOOKS`]
+/// vertices.
 pub(crate) fn best(
     model: &Model<'_>,
     state: &State,
@@ -77,17 +77,13 @@ pub(crate) fn best(
     if first > 0 {
         kinds.swap(0, first);
     }
-    let mut looked_at = 0;
+    let mut looks = LOOKS;
     for (bound, k, score) in kinds {
         if bound >= limit {
             continue;
         }
-        if looked_at >= ENOUGH && found.is_some() {
-            break;
-        }
         let start = limit;
         let mut visit = |node: u32| {
-            looked_at += 1;
             if node != but && node != home && !node_refused(model, state, work, replica, node) {
                 let added = value(node);
                 if added < limit {
@@ -95,9 +91,9 @@ pub(crate) fn best(
                     found = Some((node, added));
                 }
             }
-            if looked_at >= ENOUGH && found.is_some() { Limit::Enough } else { Limit::Below(limit) }
+            Limit::Below(limit)
         };
-        state.index.search(k, &|below| score.bound(below), &mut visit, start);
+        state.index.search(k, &|below| score.bound(below), &mut visit, start, &mut looks);
     }
     found
 }

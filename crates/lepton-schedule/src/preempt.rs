@@ -35,7 +35,7 @@ pub(crate) fn preempt(
     let profile = model.works[work as usize].profile as usize;
     let mut kinds: Vec<(i32, u32)> = state.admitted[profile]
         .iter()
-        .map(|k| (state.index.whole(*k as usize).lowest, *k))
+        .filter_map(|k| Some((state.index.whole(*k as usize).lowest()?, *k)))
         .filter(|(lowest, _)| *lowest < priority)
         .collect();
     kinds.sort_unstable();
@@ -47,12 +47,12 @@ pub(crate) fn preempt(
             continue;
         }
         let mut candidates = Vec::new();
-        let bound = |below: Below<'_>| (below.lowest < priority).then_some(f64::from(below.lowest));
+        let bound = |below: Below<'_>| below.lowest().filter(|l| *l < priority).map(f64::from);
         let mut visit = |node| {
             candidates.push(node);
             if candidates.len() >= AT_MOST { Limit::Enough } else { Limit::Below(f64::INFINITY) }
         };
-        state.index.search(k as usize, &bound, &mut visit, f64::INFINITY);
+        state.index.search(k as usize, &bound, &mut visit, f64::INFINITY, &mut 0);
         for node in candidates {
             looked_at += 1;
             if let Some((price, victims)) = victims(model, state, work, replica, node, budgets)

@@ -2,7 +2,7 @@
 
 use crate::compile::{Machine, Model, NO_DOMAIN, PeerAt, WishAt, Work};
 use crate::fit::Level;
-use crate::index::Below;
+use crate::index::{Below, key_bit};
 use crate::problem::{NODE, NodeState};
 use crate::solution::Objective;
 use crate::state::{NOWHERE, State};
@@ -133,6 +133,8 @@ pub(crate) struct KindScore<'a> {
     balance: f64,
     tie: f64,
     columns: usize,
+    /// Bits of its exclusive keys.
+    keys: u64,
 }
 
 impl<'a> KindScore<'a> {
@@ -155,6 +157,7 @@ impl<'a> KindScore<'a> {
                 / machine.capacity.len().max(1) as f64,
             tie: TIE * model.reference_price,
             columns: machine.capacity.len(),
+            keys: w.exclusive.iter().fold(0, |bits, k| bits | key_bit(*k)),
         }
     }
 
@@ -162,7 +165,10 @@ impl<'a> KindScore<'a> {
     /// most free is best in each resource.
     pub(crate) fn bound(&self, below: Below<'_>) -> Option<f64> {
         let w = self.w;
-        let mut value = self.base + if below.any_used { 0.0 } else { self.rent };
+        if below.all_hold(self.keys) {
+            return None;
+        }
+        let mut value = self.base + if below.any_used() { 0.0 } else { self.rent };
         for &(c, amount) in &w.requests {
             let c = c as usize;
             let most = below.most[c];

@@ -4,7 +4,7 @@
 use foldhash::{HashMap, HashMapExt};
 
 use crate::compile::{Machine, Model, NO_DOMAIN};
-use crate::index::{Index, Leaf};
+use crate::index::{Index, Leaf, key_bit};
 use crate::problem::NodeState;
 
 /// "Nowhere".
@@ -92,6 +92,9 @@ pub(crate) struct State {
     pub home: Vec<u32>,
     home_devices: HashMap<u32, Vec<u32>>,
     keys: HashMap<(u32, u32), u32>,
+    /// By node: lowest priority of what runs there, and bits of exclusive keys taken.
+    lowest: Vec<Option<i32>>,
+    taken: Vec<u64>,
     tallies: Vec<Vec<Tally>>,
     histograms: Vec<Vec<Histogram>>,
     running: Vec<u32>,
@@ -146,6 +149,8 @@ impl State {
             home: vec![NOWHERE; model.replicas as usize],
             home_devices: HashMap::new(),
             keys: HashMap::new(),
+            lowest: Vec::with_capacity(model.machines.len()),
+            taken: Vec::with_capacity(model.machines.len()),
             tallies,
             histograms: histograms.collect(),
             running: vec![0; model.works.len()],
@@ -169,8 +174,11 @@ impl State {
         for k in &machine.taken {
             self.keys.insert((n, *k), 1);
         }
+        let taken = machine.taken.iter().fold(0, |bits, k| bits | key_bit(*k));
+        self.lowest.push(None);
+        self.taken.push(taken);
         let gpu_free = self.gpu_free.last().map_or(&[][..], |g| g);
-        let leaf = Leaf { free: &machine.capacity, gpu_free, used: false, lowest: i32::MAX };
+        let leaf = Leaf { free: &machine.capacity, gpu_free, used: false, lowest: None, taken };
         if let Some(kind) = self.index.add(&machine, &leaf).filter(|_| machine.state == NodeState::Open) {
             for profile in model.admitting(machine.class) {
                 self.admitted[profile].push(kind);
@@ -204,6 +212,8 @@ impl State {
             self.on.pop();
             self.index.drop_last();
             self.gpu_free.pop();
+            self.lowest.pop();
+            self.taken.pop();
             self.free.truncate(self.machines.len() * self.width);
         }
     }
@@ -279,12 +289,15 @@ impl State {
         }
         for &k in &w.exclusive {
             *self.keys.entry((node, k)).or_insert(0) += 1;
+            self.taken[node as usize] |= key_bit(k);
         }
+        let lowest = &mut self.lowest[node as usize];
+        *lowest = Some(lowest.map_or(w.priority, |l| l.min(w.priority)));
         self.on[node as usize].push(replica);
         self.at[replica as usize] = node;
         self.running[work as usize] += 1;
         self.tally(model, work, node, true);
-        self.reindex(model, node);
+        self.reindex(node);
     }
 
     /// Takes a replica off its node.
@@ -306,23 +319,33 @@ impl State {
         for &k in &w.exclusive {
             if let Some(n) = self.keys.get_mut(&(node, k)) {
                 *n -= 1;
+                if *n == 0 {
+                    self.taken[node as usize] &= !key_bit(k);
+                }
             }
         }
         let on = &mut self.on[node as usize];
         if let Some(i) = on.iter().rposition(|r| *r == replica) {
             on.remove(i);
         }
+        if self.lowest[node as usize] == Some(w.priority) {
+            self.lowest[node as usize] = on.iter().map(|r| model.works[model.work_of(*r)].priority).min();
+        }
         self.at[replica as usize] = NOWHERE;
         self.running[work as usize] -= 1;
         self.tally(model, work, node, false);
-        self.reindex(model, node);
+        self.reindex(node);
     }
 
-    fn reindex(&mut self, model: &Model<'_>, node: u32) {
-        let on = &self.on[node as usize];
-        let lowest = on.iter().map(|r| model.works[model.work_of(*r)].priority).min().unwrap_or(i32::MAX);
+    fn reindex(&mut self, node: u32) {
         let free = &self.free[node as usize * self.width..][..self.width];
-        let leaf = Leaf { free, gpu_free: &self.gpu_free[node as usize], used: !on.is_empty(), lowest };
+        let leaf = Leaf {
+            free,
+            gpu_free: &self.gpu_free[node as usize],
+            used: !self.on[node as usize].is_empty(),
+            lowest: self.lowest[node as usize],
+            taken: self.taken[node as usize],
+        };
         self.index.update(node, &leaf);
     }
 
@@ -355,7 +378,7 @@ impl State {
         for &(c, amount) in w.requests.iter().filter(|(c, _)| w.held.contains(c)) {
             self.free_mut(home)[c as usize] += amount;
         }
-        self.reindex(model, home);
+        self.reindex(home);
     }
 
     /// Undoes [`State::forget_home`] of a replica that runs somewhere again.
@@ -368,7 +391,7 @@ impl State {
         for &(c, amount) in w.requests.iter().filter(|(c, _)| w.held.contains(c)) {
             self.free_mut(home)[c as usize] -= amount;
         }
-        self.reindex(model, home);
+        self.reindex(home);
     }
 
     fn tally(&mut self, model: &Model<'_>, work: u32, node: u32, enters: bool) {

@@ -2,19 +2,31 @@
 //!
 //! Revised simplex with an explicit inverse of the basis; there is a row for each kind of pod, so it is small.
 
-use foldhash::{HashMap, HashMapExt};
-
-use super::pattern::{Bin, Kit, Pattern};
+use super::pattern::{Kit, Pattern};
 
 /// Reduced costs above this are not negative.
 const NEGATIVE: f64 = -1e-9;
 /// Pivots between rebuilding the inverse from scratch.
 const REBUILD: u32 = 300;
 
+/// A machine and what it holds; fractions where it is not a machine but a mix that none can be better than.
+#[derive(Debug)]
+pub(super) struct Column {
+    pub cost: f64,
+    pub pods: Vec<(usize, f64)>,
+}
+
+impl Column {
+    pub(super) fn of(kit: &Kit, pattern: &Pattern) -> Self {
+        let pods = pattern.pods.iter().map(|(i, n)| (*i, f64::from(*n)));
+        Self { cost: kit.offers[pattern.offer].price, pods: pods.collect() }
+    }
+}
+
 /// What is in the basis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Basic {
-    Pattern(usize),
+    Column(usize),
     /// More of a pod than asked for.
     Surplus(usize),
 }
@@ -24,9 +36,7 @@ enum Basic {
 pub(super) struct Master {
     rows: usize,
     demand: Vec<f64>,
-    pub patterns: Vec<Pattern>,
-    costs: Vec<f64>,
-    known: HashMap<Pattern, usize>,
+    columns: Vec<Column>,
     basis: Vec<Basic>,
     /// Row-major.
     inverse: Vec<f64>,
@@ -36,52 +46,26 @@ pub(super) struct Master {
 }
 
 impl Master {
-    /// Starts with machines that hold one kind of pod only, each of the offer that is cheapest for it.
-    pub(super) fn new(kit: &Kit, demand: &[u32]) -> Self {
+    /// Starts with columns that hold one kind of pod only, one for each in order.
+    pub(super) fn new(demand: &[u32], alone: Vec<Column>) -> Self {
         let rows = demand.len();
         let mut master = Self {
             rows,
-            demand: demand.iter().map(|d| f64::from(*d)).collect(),
-            patterns: Vec::new(),
-            costs: Vec::new(),
-            known: HashMap::new(),
+            demand: Vec::new(),
+            columns: alone,
             basis: Vec::new(),
             inverse: Vec::new(),
             values: Vec::new(),
             prices: Vec::new(),
             pivots: 0,
         };
-        for i in 0..rows {
-            let mut best: Option<(f64, Pattern)> = None;
-            for (o, offer) in kit.offers.iter().enumerate().filter(|(_, o)| o.holds.binary_search(&i).is_ok())
-            {
-                let mut bin = Bin::new(offer);
-                let at_most = kit.pods[i].at_most();
-                while bin.fits(&kit.pods[i]) && bin.pods.first().is_none_or(|(_, n)| *n < at_most) {
-                    bin.put(i, &kit.pods[i]);
-                }
-                let n = bin.pods.first().map_or(1, |(_, n)| *n);
-                let each = offer.price / f64::from(n);
-                if best.as_ref().is_none_or(|(b, _)| each < *b) {
-                    best = Some((each, bin.pattern(o)));
-                }
-            }
-            if let Some((_, pattern)) = best {
-                master.basis.push(Basic::Pattern(master.patterns.len()));
-                master.add(kit, pattern);
-            }
-        }
-        master.rebuild();
+        master.restart(demand);
         master
     }
 
-    /// Adds a pattern; [`Master::solve`] uses it.
-    pub(super) fn add(&mut self, kit: &Kit, pattern: Pattern) {
-        if !self.known.contains_key(&pattern) {
-            self.known.insert(pattern.clone(), self.patterns.len());
-            self.costs.push(kit.offers[pattern.offer].price);
-            self.patterns.push(pattern);
-        }
+    /// Adds a column; [`Master::solve`] uses it.
+    pub(super) fn add(&mut self, column: Column) {
+        self.columns.push(column);
     }
 
     /// What one more of each pod would cost.
@@ -89,23 +73,23 @@ impl Master {
         &self.prices
     }
 
-    /// Patterns in use and how often, as fractions.
+    /// Columns in use and how often, as fractions.
     pub(super) fn solution(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
         self.basis.iter().zip(&self.values).filter_map(|(b, v)| match b {
-            Basic::Pattern(p) if *v > 1e-9 => Some((*p, *v)),
+            Basic::Column(c) if *v > 1e-9 => Some((*c, *v)),
             _ => None,
         })
     }
 
-    /// Changes the demand and starts again from single-pod patterns, which are the first `rows`.
+    /// Changes the demand and starts again from single-pod columns, which are the first `rows`.
     pub(super) fn restart(&mut self, demand: &[u32]) {
         self.demand = demand.iter().map(|d| f64::from(*d)).collect();
-        self.basis = (0..self.rows).map(Basic::Pattern).collect();
+        self.basis = (0..self.rows).map(Basic::Column).collect();
         self.rebuild();
         self.solve();
     }
 
-    /// Pivots until no known pattern helps.
+    /// Pivots until no known column helps.
     pub(super) fn solve(&mut self) {
         // Dantzig's rule may circle among equal vertices; the limit ends that.
         for _ in 0..50 * self.rows + 1000 {
@@ -118,12 +102,12 @@ impl Master {
 
     fn entering(&self) -> Option<Basic> {
         let mut best = (NEGATIVE, None);
-        for (p, pattern) in self.patterns.iter().enumerate() {
-            let worth: f64 = pattern.pods.iter().map(|(i, n)| self.prices[*i] * f64::from(*n)).sum();
+        for (c, column) in self.columns.iter().enumerate() {
+            let worth: f64 = column.pods.iter().map(|(i, n)| self.prices[*i] * n).sum();
             // Relative to cost, or the largest machines would always come first.
-            let reduced = 1.0 - worth / self.costs[p];
+            let reduced = 1.0 - worth / column.cost;
             if reduced < best.0 {
-                best = (reduced, Some(Basic::Pattern(p)));
+                best = (reduced, Some(Basic::Column(c)));
             }
         }
         for (i, price) in self.prices.iter().enumerate() {
@@ -143,8 +127,8 @@ impl Master {
             }
         };
         match entering {
-            Basic::Pattern(p) => {
-                self.patterns[p].pods.iter().for_each(|(i, k)| add(*i, f64::from(*k), &self.inverse));
+            Basic::Column(c) => {
+                self.columns[c].pods.iter().for_each(|(i, k)| add(*i, *k, &self.inverse));
             }
             Basic::Surplus(i) => add(i, -1.0, &self.inverse),
         }
@@ -189,8 +173,8 @@ impl Master {
         let n = self.rows;
         self.prices = vec![0.0; n];
         for (r, b) in self.basis.iter().enumerate() {
-            if let Basic::Pattern(p) = b {
-                let cost = self.costs[*p];
+            if let Basic::Column(c) = b {
+                let cost = self.columns[*c].cost;
                 for (price, x) in self.prices.iter_mut().zip(&self.inverse[r * n..][..n]) {
                     *price += cost * x;
                 }
@@ -204,9 +188,9 @@ impl Master {
         let mut matrix = vec![0.0; n * n];
         for (c, b) in self.basis.iter().enumerate() {
             match b {
-                Basic::Pattern(p) => {
-                    for (i, k) in &self.patterns[*p].pods {
-                        matrix[i * n + c] = f64::from(*k);
+                Basic::Column(column) => {
+                    for (i, k) in &self.columns[*column].pods {
+                        matrix[i * n + c] = *k;
                     }
                 }
                 Basic::Surplus(i) => matrix[i * n + c] = -1.0,

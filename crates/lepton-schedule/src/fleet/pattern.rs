@@ -39,9 +39,14 @@ pub(super) struct Pods {
 }
 
 impl Pods {
-    /// How many one machine may get: those that ask for nothing would fit without end.
+    /// Whether it would fit without end.
+    pub(super) fn asks_nothing(&self) -> bool {
+        self.gpus == 0 && self.amounts.iter().all(|a| *a == 0)
+    }
+
+    /// How many one machine may get.
     pub(super) fn at_most(&self) -> u32 {
-        if self.gpus == 0 && self.amounts.iter().all(|a| *a == 0) { self.count } else { u32::MAX }
+        if self.asks_nothing() { self.count } else { u32::MAX }
     }
 }
 
@@ -159,110 +164,5 @@ impl Bin {
         let mut pods: Vec<(usize, u32)> = counts.into_iter().collect();
         pods.sort_unstable();
         Pattern { offer, pods }
-    }
-}
-
-/// How hard to look for a good pattern.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effort {
-    /// A handful of greedy orders.
-    Quick,
-    /// The same after each possible first pod: what goes with what matters most on small machines.
-    Thorough,
-}
-
-/// Fills a machine in several greedy ways and returns the one worth most, at most `demand` of each pod.
-pub(super) fn fill_best(
-    kit: &Kit,
-    offer: usize,
-    prices: &[f64],
-    demand: &[u32],
-    effort: Effort,
-) -> (f64, Pattern) {
-    let o = &kit.offers[offer];
-    let mut best: (f64, Option<Bin>) = (-1.0, None);
-    let mut take = |bin: Bin| {
-        let worth = bin.pods.iter().map(|(i, n)| prices[*i] * f64::from(*n)).sum();
-        if worth > best.0 {
-            best = (worth, Some(bin));
-        }
-    };
-    let wanted: Vec<usize> =
-        o.holds.iter().copied().filter(|i| prices[*i] > 1e-12 && demand[*i] > 0).collect();
-    let share = |i: usize, r: usize| kit.pods[i].amounts[r] as f64 / o.amounts[r].max(1) as f64;
-    let device = |i: usize| match o.gpus {
-        0 => 0.0,
-        n => (i64::from(kit.pods[i].gpus) * kit.pods[i].milli) as f64 / (WHOLE * i64::from(n)) as f64,
-    };
-    let width = o.amounts.len();
-    let sum = |i: usize| (0..width).map(|r| share(i, r)).sum::<f64>() + device(i);
-    let largest = |i: usize| (0..width).map(|r| share(i, r)).fold(device(i), f64::max);
-    let first_amount = |i: usize| if width == 0 { 1.0 } else { share(i, 0) + 1e-3 };
-    let mostly_device = |i: usize| device(i) + 1e-2 * (0..width).map(|r| share(i, r)).sum::<f64>();
-    let sizes: [&dyn Fn(usize) -> f64; 4] = [&sum, &largest, &first_amount, &mostly_device];
-    for size in &sizes[..if effort == Effort::Quick { 4 } else { 2 }] {
-        let mut order: Vec<(f64, usize)> =
-            wanted.iter().map(|i| (prices[*i] / size(*i).max(1e-9), *i)).collect();
-        order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        if effort == Effort::Quick {
-            take(fill(kit, Bin::new(o), &order, demand));
-            continue;
-        }
-        for &first in &wanted {
-            let mut bin = Bin::new(o);
-            bin.put(first, &kit.pods[first]);
-            take(fill(kit, bin, &order, demand));
-        }
-    }
-    if effort == Effort::Quick {
-        take(adaptive(kit, o, prices, demand, &wanted));
-    }
-    let bin = best.1.unwrap_or_else(|| Bin::new(o));
-    (best.0, bin.pattern(offer))
-}
-
-/// Puts in what fits, in order.
-fn fill(kit: &Kit, mut bin: Bin, order: &[(f64, usize)], demand: &[u32]) -> Bin {
-    let first = bin.pods.first().copied();
-    for &(_, i) in order {
-        let mut n = first.map_or(0, |(f, n)| if f == i { n } else { 0 });
-        while n < demand[i] && bin.fits(&kit.pods[i]) {
-            bin.put(i, &kit.pods[i]);
-            n += 1;
-        }
-    }
-    bin
-}
-
-/// Fills step by step with the pod worth most for its share of what is still left.
-fn adaptive(kit: &Kit, o: &Offer, prices: &[f64], demand: &[u32], wanted: &[usize]) -> Bin {
-    let mut bin = Bin::new(o);
-    let mut left: Vec<(usize, u32)> = wanted.iter().map(|i| (*i, demand[*i])).collect();
-    loop {
-        left.retain(|(i, n)| *n > 0 && bin.fits(&kit.pods[*i]));
-        let free: i64 = bin.devices.iter().sum();
-        let density = |i: usize| {
-            let p = &kit.pods[i];
-            let amounts = p.amounts.iter().zip(&bin.left).map(|(a, l)| *a as f64 / (*l).max(1) as f64);
-            let device = if free == 0 { 0.0 } else { (i64::from(p.gpus) * p.milli) as f64 / free as f64 };
-            prices[i] / (amounts.sum::<f64>() + device).max(1e-9)
-        };
-        let best = left
-            .iter()
-            .map(|(i, _)| (density(*i), *i))
-            .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
-        let Some((_, i)) = best else { return bin };
-        // Several at once on a large machine: the densities change little.
-        let room =
-            bin.left.iter().zip(&kit.pods[i].amounts).filter(|(_, a)| **a > 0).map(|(l, a)| l / a).min();
-        let several = (room.unwrap_or(1) / 8).max(1);
-        for _ in 0..several {
-            let Some(slot) = left.iter_mut().find(|(k, _)| *k == i) else { break };
-            if slot.1 == 0 || !bin.fits(&kit.pods[i]) {
-                break;
-            }
-            slot.1 -= 1;
-            bin.put(i, &kit.pods[i]);
-        }
     }
 }

@@ -1,8 +1,7 @@
 //! From fractions of machines to machines.
 
-use super::generate;
-use super::master::Master;
 use super::pattern::{Bin, Kit, Pattern};
+use super::pool::Pool;
 
 /// Rounds of looking for patterns that suit what is left, after each slice.
 const ROUNDS: u32 = 12;
@@ -10,28 +9,28 @@ const ROUNDS: u32 = 12;
 const NEARLY: f64 = 0.9;
 
 /// Whole machines that hold all pods, and how many of each.
-pub(super) fn machines(kit: &Kit, mut master: Master, demand: &[u32]) -> Vec<(Pattern, u32)> {
+pub(super) fn machines(kit: &Kit, mut pool: Pool, demand: &[u32]) -> Vec<(Pattern, u32)> {
     let mut left = demand.to_vec();
     let mut machines: Vec<(Pattern, u32)> = Vec::new();
     while left.iter().any(|d| *d > 0) {
-        let mut parts: Vec<(usize, f64)> = master.solution().collect();
+        let mut parts: Vec<(usize, f64)> = pool.master.solution().collect();
         parts.sort_by(|a, b| fraction(b.1).total_cmp(&fraction(a.1)).then(a.0.cmp(&b.0)));
         let mut taken = 0;
         for &(p, times) in &parts {
-            taken += take(&master.patterns[p], (times + 1e-9).floor() as u32, &mut left, &mut machines);
+            taken += take(&pool.patterns[p], (times + 1e-9).floor() as u32, &mut left, &mut machines);
         }
         if taken == 0 {
             for (k, &(p, times)) in parts.iter().enumerate() {
                 if k == 0 || times >= NEARLY {
-                    taken += take(&master.patterns[p], 1, &mut left, &mut machines);
+                    taken += take(&pool.patterns[p], 1, &mut left, &mut machines);
                 }
             }
         }
         if taken == 0 {
             break;
         }
-        master.restart(&left);
-        generate(kit, &mut master, &left, ROUNDS);
+        pool.master.restart(&left);
+        pool.generate(kit, &left, ROUNDS);
     }
     machines.iter_mut().for_each(|(pattern, _)| downsize(kit, pattern));
     machines

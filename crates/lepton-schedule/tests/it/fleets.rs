@@ -17,7 +17,7 @@ fn complements_share_a_machine() {
     let check = |pods: &[FleetPods], expect: f64| {
         let fleet = cheapest_fleet(&offers, pods, FleetLimits::default()).unwrap();
         assert!((fleet.price - expect).abs() < 1e-9, "{fleet:?}");
-        assert!(fleet_bound(&offers, pods, &fleet.pod_prices).unwrap() <= expect + 1e-9);
+        assert!(fleet_bound(&offers, pods, &fleet).unwrap() <= expect + 1e-9);
     };
     check(&[pods(3, 1, 0, 0, 10), pods(1, 3, 0, 0, 10)], 10.0);
     check(&[pods(1, 1, 1, 700, 6), pods(1, 1, 1, 300, 6)], 18.0);
@@ -66,7 +66,7 @@ proptest! {
         for (i, p) in list.iter().enumerate() {
             prop_assert_eq!(placed[i], if fleet.unplaceable.contains(&i) { 0 } else { p.count });
         }
-        let bound = fleet_bound(&offers, &list, &fleet.pod_prices).unwrap();
+        let bound = fleet_bound(&offers, &list, &fleet).unwrap();
         prop_assert!(bound <= fleet.price + 1e-6, "bound {} above {}", bound, fleet.price);
     }
 }
