@@ -48,6 +48,13 @@ tests() {
     python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check 'schemathesis>=4,<5' pyarrow
   fi
+  # What judges the cloud adapters: the vendors' own signers.
+  if [ ! -e "$venv/oracles-1" ]; then
+    say "installing the clouds' oracles into $venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check \
+      alibabacloud-tea-openapi==0.4.6 tencentcloud-sdk-python-common==3.1.195 huaweicloudsdkcore==3.1.219
+    touch "$venv/oracles-1"
+  fi
   if ! command -v cargo-fuzz >/dev/null; then
     say "installing cargo-fuzz"
     install g++

@@ -28,6 +28,9 @@ cargo test --workspace --locked --doc --quiet
 step "the API against its own description"
 scripts/schemathesis.sh
 
+step "the clouds' signatures, by the vendors' own SDKs"
+tests/oracles/vendor-sdk.sh
+
 step "fuzz targets"
 FUZZ_SECONDS="${FUZZ_SECONDS:-10}" scripts/fuzz.sh
 

@@ -13,9 +13,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 mod account;
+mod ask;
 mod disks;
 mod machines;
 mod networks;
+pub mod wiretap;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -32,6 +34,8 @@ use crate::words::{
 };
 use crate::{Cloud, CloudResult, Operation, Power, every_page, launch_once};
 use lepton_model::Market;
+
+pub use ask::ask;
 
 /// What is tried, and with what.
 pub struct Trial {

@@ -139,15 +139,17 @@ pub struct Refusal<'a> {
     pub retry_after: Option<Duration>,
 }
 
-/// A cloud's codes and what they mean, first match first. A code ending in `*` stands for all that begin so.
+/// A cloud's codes and what they mean, first match first. `Head*` stands for all codes that begin so, `*Tail` for all that
+/// end so.
 pub type Codes = &'static [(&'static str, ErrorKind)];
 
 impl Refusal<'_> {
     /// What the refusal means, by the cloud's own table and else by its HTTP status.
     pub fn judge(&self, codes: Codes) -> CloudError {
-        let matches = |pattern: &str| match pattern.strip_suffix('*') {
-            Some(head) => self.code.starts_with(head),
-            None => self.code == pattern,
+        let matches = |pattern: &str| match (pattern.strip_suffix('*'), pattern.strip_prefix('*')) {
+            (Some(head), _) => self.code.starts_with(head),
+            (None, Some(tail)) => self.code.ends_with(tail),
+            (None, None) => self.code == pattern,
         };
         let known = codes.iter().find(|(pattern, _)| matches(pattern)).map(|(_, kind)| kind.clone());
         let kind = match known.unwrap_or_else(|| by_status(self.status)) {
@@ -197,6 +199,7 @@ mod tests {
         const CODES: Codes = &[
             ("Quota.Servers", ErrorKind::Quota { limit: None }),
             ("Throttling*", ErrorKind::Throttled { retry_after: None }),
+            ("*.NotFound", ErrorKind::NotFound),
         ];
         let second = Some(Duration::from_secs(1));
         let check = |status, code, message, expect| {
@@ -206,6 +209,7 @@ mod tests {
         check(403, "Quota.Servers", "at most 32 servers, ecs.g7 asked", ErrorKind::Quota { limit: Some(32) });
         check(403, "Quota.Servers", "no more", ErrorKind::Quota { limit: None });
         check(400, "Throttling.User", "", ErrorKind::Throttled { retry_after: second });
+        check(400, "Disk.NotFound", "", ErrorKind::NotFound);
         check(403, "Other", "", ErrorKind::Forbidden);
         check(503, "", "", ErrorKind::Transient);
         check(500, "", "", ErrorKind::Unanswered);

@@ -41,6 +41,7 @@ pub mod launch;
 pub mod offers;
 mod operation;
 mod page;
+pub mod sign;
 pub mod wire;
 pub mod words;
 

@@ -19,6 +19,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("lepton-plan", Floor::Brain),
     ("lepton-cloud", Floor::Seam),
     ("lepton-cloud-sim", Floor::Hand),
+    ("lepton-cloud-aliyun", Floor::Hand),
     ("lepton-store", Floor::Seam),
     ("lepton-lake", Floor::Seam),
     ("lepton-sql", Floor::Seam),

@@ -182,6 +182,20 @@ pub struct ConsoleOutput {
     pub at: Option<Timestamp>,
 }
 
+impl ConsoleOutput {
+    /// Most that is kept, in bytes.
+    pub const MAX: usize = 64 << 10;
+
+    /// The last of what a cloud gave.
+    pub fn last_of(bytes: &[u8], at: Option<Timestamp>) -> Self {
+        let mut text = String::from_utf8_lossy(bytes).into_owned();
+        let surplus = text.len().saturating_sub(Self::MAX);
+        let cut = (surplus..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.drain(..cut);
+        Self { text, at }
+    }
+}
+
 /// What clouds measure from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
