@@ -1,14 +1,13 @@
-//! Any text as a manifest: what is accepted stays the same when it is written out and read again.
+//! Any text as YAML or JSON manifests: what is accepted stays the same when it is written out and read again.
 #![no_main]
 
-use lepton_model::Manifest;
+use lepton_api::manifest::parse;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    let Ok(manifest) = serde_json::from_str::<Manifest>(text) else { return };
-    if manifest.validate().is_ok() {
-        let Ok(json) = serde_json::to_string(&manifest) else { panic!("cannot be written") };
-        let again: Result<Manifest, _> = serde_json::from_str(&json);
-        assert_eq!(again.ok(), Some(manifest));
+    for source in parse("fuzz", text, None).unwrap_or_default() {
+        let Ok(json) = serde_json::to_string(&source.manifest) else { panic!("cannot be written") };
+        let again = parse("fuzz", &json, None).unwrap_or_else(|problems| panic!("{problems:?}: {json}"));
+        assert_eq!(again.iter().map(|again| &again.manifest).collect::<Vec<_>>(), [&source.manifest]);
     }
 });

@@ -37,6 +37,7 @@ use lepton_model::Facts;
 pub use cgroups::Layout;
 pub use pulse::Pulse;
 pub use service::Usage;
+pub use tcp::listening;
 pub use ticker::{Step, Ticker};
 
 use crate::series::SeriesTable;

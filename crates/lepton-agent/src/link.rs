@@ -13,6 +13,7 @@
 
 mod credential;
 mod poll;
+mod ports;
 mod status;
 mod streams;
 
@@ -36,6 +37,7 @@ use crate::report::Reporter;
 use crate::supervise::{Clock, Contact, Supervisor};
 
 pub use credential::{Credential, CredentialError};
+pub use ports::Ports;
 
 /// Time for an ordinary request.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -139,6 +141,14 @@ pub struct Introduction {
     pub capacity: Resources,
 }
 
+/// Whether the server answers that it does not know the credential: it was revoked, or belongs to another server.
+pub async fn is_refused(client: &Arc<Client>, credential: &Credential) -> bool {
+    let caller = Caller { client: Arc::clone(client), token: credential.token.as_str().into() };
+    let path = format!("/v1/agents/{}/assignment?wait=0s", credential.node);
+    let answer = caller.send(Method::GET, &path, None::<&()>, TIMEOUT).await;
+    matches!(answer, Err(LinkError::Refused(_, StatusCode::UNAUTHORIZED)))
+}
+
 /// Joins with a one-time token, trying until the server answers.
 ///
 /// # Errors
@@ -195,6 +205,8 @@ pub struct Link {
     pub facts: Facts,
     /// What it has.
     pub capacity: Resources,
+    /// What listens here besides replicas.
+    pub ports: Ports,
     /// What a person should know, as of the last attempts.
     pub conditions: Mutex<std::collections::BTreeMap<&'static str, String>>,
 }

@@ -14,7 +14,9 @@ use tokio_util::task::TaskTracker;
 use crate::client::{Client, Endpoint, EndpointError, Tls, TlsError};
 use crate::collect::{Collector, Pulse, Ticker, Usage};
 use crate::config::{AgentConfig, RemoteWrite, RemoteWriteVersion};
-use crate::link::{Caller, Credential, CredentialError, Introduction, Link, LinkError, join};
+use crate::link::{
+    Caller, Credential, CredentialError, Introduction, Link, LinkError, Ports, is_refused, join,
+};
 use crate::report::Reporter;
 use crate::ship::{self, EventQueue, EventShipper, SampleShipper, ShipCounters, Target, Token};
 use crate::spool::{self, Reader, SpoolConfig, SpoolError, Writer};
@@ -339,6 +341,40 @@ struct Home<'a> {
 }
 
 impl Home<'_> {
+    /// The credential, or a new one when the server has none of it and there is a token to join with. When that fails the
+    /// old one is kept: services are looked after whatever the server says.
+    async fn renewed(&self, known: Credential, config: &AgentConfig, stop: &CancellationToken) -> Credential {
+        let may_join = config.join_token.is_some() || config.join_token_file.is_some();
+        if !may_join || !is_refused(self.client, &known).await {
+            return known;
+        }
+        tracing::warn!(node = %known.node, "the server refuses this agent's credential; joining anew");
+        self.join(config, stop).await.unwrap_or_else(|error| {
+            tracing::error!(error = crate::ship::chain(&error), "cannot join anew; working on alone");
+            known
+        })
+    }
+
+    async fn join(&self, config: &AgentConfig, stop: &CancellationToken) -> Result<Credential, AgentError> {
+        let introduction = Introduction {
+            name: self.node.clone(),
+            labels: config.labels.clone(),
+            facts: self.facts.clone(),
+            capacity: self.capacity.clone(),
+        };
+        let token = join_token(config)?;
+        let report = join(self.client, &token, introduction, stop).await.map_err(AgentError::Join)?;
+        let credential = Credential {
+            server: config.server.clone().unwrap_or_default(),
+            node: report.node,
+            token: report.token,
+            lease: report.lease,
+        };
+        credential.save(&config.state_dir)?;
+        tracing::info!(node = %credential.node, "joined");
+        Ok(credential)
+    }
+
     /// Joins unless it has, opens the supervisor and starts the link.
     async fn connect(
         self,
@@ -347,29 +383,11 @@ impl Home<'_> {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Result<(Caller, Name, Supervisor), AgentError> {
-        let Self { client, clock, node, facts, capacity, entries, reporter } = self;
         let credential = match credential {
-            Some(credential) => credential,
-            None => {
-                let introduction = Introduction {
-                    name: node,
-                    labels: config.labels.clone(),
-                    facts: facts.clone(),
-                    capacity: capacity.clone(),
-                };
-                let token = join_token(config)?;
-                let report = join(client, &token, introduction, stop).await.map_err(AgentError::Join)?;
-                let credential = Credential {
-                    server: config.server.clone().unwrap_or_default(),
-                    node: report.node,
-                    token: report.token,
-                    lease: report.lease,
-                };
-                credential.save(&config.state_dir)?;
-                tracing::info!(node = %credential.node, "joined");
-                credential
-            }
+            Some(known) => self.renewed(known, config, stop).await,
+            None => self.join(config, stop).await?,
         };
+        let Self { client, clock, facts, capacity, entries, reporter, .. } = self;
         let Credential { node, token, lease, .. } = credential;
         let lease = if lease == Period::default() { LEASE } else { lease.duration() };
         let (contact, reachable) = watch::channel(Contact::never(lease));
@@ -394,6 +412,7 @@ impl Home<'_> {
             reporter,
             facts,
             capacity,
+            ports: Ports::new(&config.roots.proc),
             conditions: parking_lot::Mutex::default(),
         };
         link.start(tasks, stop);

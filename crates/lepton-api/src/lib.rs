@@ -5,6 +5,10 @@
 
 #[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "manifest")]
+pub mod manifest;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 mod problem;
 pub mod remote_write;
 pub mod v1;

@@ -198,6 +198,7 @@ fn differs(before: &AgentStatusInput, after: &AgentStatusInput) -> bool {
         || before.facts != after.facts
         || before.capacity != after.capacity
         || before.conditions != after.conditions
+        || before.ports_taken != after.ports_taken
         || before.replicas.len() != after.replicas.len()
         || before.replicas.iter().zip(&after.replicas).any(|(a, b)| !same_news(a, b))
 }

@@ -3,8 +3,7 @@
 //! Telemetry belongs to the whole estate: any token that may send it may send any series. Two labels are not the sender's to
 //! choose: an agent's samples always carry its own `node`, and those of a token of one project that `project`.
 
-pub(crate) mod otlp;
-
+use lepton_api::otlp::{self, ExportMetricsServiceRequest, Rejected};
 use lepton_api::remote_write::{DecodeError, Label, Limits, Protocol, Scratch, decode};
 use lepton_lake::{AppendError, Appended, Batch};
 use lepton_model::Name;
@@ -80,6 +79,19 @@ pub(crate) fn read_remote_write(
             error => Fail::malformed(error),
         })?;
     Ok(Written { batch, unusable, first_problem, histograms: decoded.histograms })
+}
+
+/// Adds an OTLP request's data points to the batch.
+pub(crate) fn read_otlp(
+    request: &ExportMetricsServiceRequest,
+    origin: &Origin,
+    batch: &mut Batch,
+) -> Rejected {
+    otlp::read(request, |labels, at, value| {
+        origin.series(batch, labels).map_err(|error| error.to_string())?;
+        batch.sample(at, value);
+        Ok(())
+    })
 }
 
 /// Hands a batch to the lake and returns once it is on disk.

@@ -10,4 +10,5 @@ mod it {
     mod repair;
     mod server;
     mod shop;
+    mod tls;
 }

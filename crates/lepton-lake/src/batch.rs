@@ -1,6 +1,7 @@
 //! What a caller hands to the lake: series and their samples, in two flat buffers that are reused.
 
 use crate::labels::{LabelError, write_key};
+use crate::wal::MAX_FRAME;
 
 /// One measurement: Unix milliseconds and a value kept bit for bit, stale markers included.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -56,6 +57,9 @@ impl Batch {
     /// After an error the batch is as it was before the call; skip that series' samples.
     pub fn series_raw(&mut self, labels: &mut [(&[u8], &[u8])]) -> Result<(), LabelError> {
         let start = self.keys.len();
+        if start > MAX_FRAME {
+            return Err(LabelError::BatchFull);
+        }
         if let Err(error) = write_key(labels, &mut self.keys) {
             self.keys.truncate(start);
             return Err(error);

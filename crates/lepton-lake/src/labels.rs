@@ -54,6 +54,9 @@ pub enum LabelError {
         /// The limit it broke.
         limit: usize,
     },
+    /// The batch holds as much as one may.
+    #[error("the names of the series before this one fill the batch; send fewer series at a time")]
+    BatchFull,
     /// Too many labels.
     #[error("series has {count} labels; at most {MAX_LABELS} are allowed")]
     TooMany {
@@ -197,7 +200,7 @@ fn push_part(key: &mut Vec<u8>, part: &[u8]) {
 /// Appends the key of the labels to `key`, sorting `labels` in place when the sender did not.
 ///
 /// Only what keeps two different series from getting the same key is checked here, because this runs for every series
-/// of every request; text and lengths are checked by [`check_key`] when a key is first seen.
+/// of every request, and what keeps the key short; text is checked by [`check_key`] when a key is first seen.
 pub(crate) fn write_key(labels: &mut [(&[u8], &[u8])], key: &mut Vec<u8>) -> Result<(), LabelError> {
     if labels.len() > MAX_LABELS {
         return Err(LabelError::TooMany { count: labels.len() });
@@ -214,6 +217,11 @@ pub(crate) fn write_key(labels: &mut [(&[u8], &[u8])], key: &mut Vec<u8>) -> Res
     let (metric, node) = (value_of(METRIC_LABEL.as_bytes()), value_of(NODE_LABEL.as_bytes()));
     if metric.is_empty() {
         return Err(LabelError::NoMetric);
+    }
+    // Before anything is copied: a table of symbols can name one long text for every series of a request.
+    for (name, value) in labels.iter() {
+        short(name, name, MAX_NAME_BYTES)?;
+        short(name, value, if *name == METRIC_LABEL.as_bytes() { MAX_NAME_BYTES } else { MAX_VALUE_BYTES })?;
     }
     let start = key.len();
     push_part(key, metric);
@@ -241,9 +249,7 @@ pub(crate) fn write_key(labels: &mut [(&[u8], &[u8])], key: &mut Vec<u8>) -> Res
 pub(crate) fn check_key(key: &[u8]) -> Result<(), LabelError> {
     let whole = |name: &[u8], value: &[u8]| {
         for (bytes, limit) in [(name, MAX_NAME_BYTES), (value, MAX_VALUE_BYTES)] {
-            if bytes.len() > limit {
-                return Err(LabelError::TooLong { name: lossy(name), bytes: bytes.len(), limit });
-            }
+            short(name, bytes, limit)?;
             if std::str::from_utf8(bytes).is_err() {
                 return Err(LabelError::NotText { name: lossy(name) });
             }
@@ -257,6 +263,13 @@ pub(crate) fn check_key(key: &[u8]) -> Result<(), LabelError> {
     whole(metric, b"")?;
     whole(NODE_LABEL.as_bytes(), key_node(key))?;
     key_pairs(key).try_for_each(|(name, value)| whole(name, value))
+}
+
+fn short(name: &[u8], part: &[u8], limit: usize) -> Result<(), LabelError> {
+    if part.len() > limit {
+        return Err(LabelError::TooLong { name: lossy(name), bytes: part.len(), limit });
+    }
+    Ok(())
 }
 
 fn lossy(name: &[u8]) -> String {

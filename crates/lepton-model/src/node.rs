@@ -93,6 +93,8 @@ pub struct NodeStatus {
     pub facts: Facts,
     /// Generation of the assignment it obeys.
     pub assignment_generation: u64,
+    /// TCP ports on which something that is not a replica listens; no replica is given one of them.
+    pub ports_taken: Vec<u16>,
     /// What a person should know.
     pub conditions: Vec<Condition>,
 }

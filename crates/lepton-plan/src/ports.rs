@@ -22,6 +22,9 @@ impl PortBook {
     pub(crate) fn new(snapshot: &Snapshot, wanted: &[Wanted<'_>]) -> Self {
         let mut book = Self::default();
         book.fixed.extend(wanted.iter().flat_map(|w| w.ports).filter_map(|port| port.port));
+        for node in &snapshot.nodes {
+            book.used.entry(node.meta.name.clone()).or_default().extend(&node.status.ports_taken);
+        }
         for assignment in &snapshot.assignments {
             let used = book.used.entry(assignment.meta.name.clone()).or_default();
             used.extend(assignment.spec.replicas.iter().flat_map(|replica| replica.ports.values()));
@@ -29,7 +32,7 @@ impl PortBook {
         book
     }
 
-    /// The fixed port that another replica has on the node.
+    /// The fixed port that something else has on the node.
     pub(crate) fn conflict(&self, node: &Name, ports: &[Port], current: &BTreeMap<Name, u16>) -> Option<u16> {
         let used = self.used.get(node)?;
         let own = |number: &u16| current.values().any(|port| port == number);

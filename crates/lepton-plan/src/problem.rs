@@ -64,8 +64,12 @@ fn node(node: &Object<NodeSpec>, snapshot: &Snapshot) -> problem::Node {
             (false, true) => NodeState::Cordoned,
             (false, false) => NodeState::Open,
         },
-        // Ports chosen for what runs there; a service that fixes one of them goes elsewhere.
-        taken: chosen.filter(|number| CHOSEN.contains(number)).map(|number| port_key(*number)).collect(),
+        // Ports chosen for what runs there, and those of others' programs; a service that fixes one of them goes elsewhere.
+        taken: chosen
+            .filter(|number| CHOSEN.contains(number))
+            .chain(&node.status.ports_taken)
+            .map(|number| port_key(*number))
+            .collect(),
         ..problem::Node::default()
     }
 }

@@ -25,6 +25,9 @@ const STATES: [&str; 12] = [
     "new_syn_recv",
 ];
 
+/// The kernel's number of `listen`.
+const LISTEN: u64 = 10;
+
 /// Adds the connections of one file, by the kernel's number of the state less one.
 pub fn count(bytes: &[u8], states: &mut [f64; 12]) {
     for line in text::lines(bytes).skip(1) {
@@ -34,6 +37,16 @@ pub fn count(bytes: &[u8], states: &mut [f64; 12]) {
             *count += 1.0;
         }
     }
+}
+
+/// The ports that one file's sockets listen on.
+pub fn listening(bytes: &[u8]) -> impl Iterator<Item = u16> {
+    text::lines(bytes).skip(1).filter_map(|line| {
+        let mut words = text::words(line).skip(1);
+        let (_, port) = text::split_once(words.next()?, b':')?;
+        let state = text::hexadecimal(words.nth(1)?)?;
+        (state == LISTEN).then(|| u16::try_from(text::hexadecimal(port)?).ok())?
+    })
 }
 
 /// `node_tcp_connection_states{state}`

@@ -50,11 +50,13 @@ impl Link {
 
     async fn put_status(&self, timeout: Duration) -> Result<(), LinkError> {
         let conditions = self.conditions.lock().clone();
+        let replicas = self.supervisor.reports();
         let input = AgentStatusInput {
             generation: self.supervisor.generation().await,
             facts: self.facts.clone(),
             capacity: self.capacity.clone(),
-            replicas: self.supervisor.reports(),
+            ports_taken: self.ports.taken(self.clock.monotonic(), &replicas),
+            replicas,
             conditions: conditions
                 .into_iter()
                 .map(|(name, message)| Condition { name: name.to_owned(), message })

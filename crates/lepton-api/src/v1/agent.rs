@@ -79,6 +79,9 @@ pub struct AgentStatusInput {
     pub capacity: Resources,
     /// Every replica the agent knows, assigned or still ending.
     pub replicas: Vec<ReplicaReport>,
+    /// TCP ports below 32768 on which something that is not a replica listens, in order, at most 1,000.
+    #[serde(default)]
+    pub ports_taken: Vec<u16>,
     /// What a person should know.
     #[serde(default)]
     pub conditions: Vec<Condition>,

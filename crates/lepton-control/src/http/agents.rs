@@ -21,6 +21,8 @@ use crate::clock;
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// Most replicas one agent reports.
 const MOST_REPLICAS: usize = 10_000;
+/// Most ports one agent may report as taken.
+const MOST_PORTS: usize = 1_000;
 /// Most entries of one request.
 const MOST_ENTRIES: usize = 1_000;
 
@@ -94,6 +96,9 @@ pub(crate) async fn status(
     caller.is_agent(&node)?;
     if input.replicas.len() > MOST_REPLICAS {
         return Err(Fail::field("replicas", format!("at most {MOST_REPLICAS} replicas")));
+    }
+    if input.ports_taken.len() > MOST_PORTS {
+        return Err(Fail::field("ports_taken", format!("at most {MOST_PORTS} ports")));
     }
     for replica in &mut input.replicas {
         replica.node = node.clone();

@@ -114,17 +114,11 @@ fn read_yaml(body: &[u8]) -> Result<Vec<Manifest>, Fail> {
     let text = std::str::from_utf8(body)
         .map_err(|error| Fail::malformed(format!("the body is not UTF-8: {error}")))?;
     // Read in two steps, so that a mistake is named by its field rather than only by its line.
-    // `y`, `on` and `no` are words here, as in YAML 1.2.
-    let options = serde_saphyr::options! {
-        strict_booleans: true,
-        with_snippet: false,
-        budget: serde_saphyr::budget! { max_depth: 64, max_aliases: 0, max_anchors: 0 },
-    };
-    let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options)
-        .map_err(|error| Fail::malformed(format!("the body is not YAML: {error}")))?;
+    let documents = lepton_api::manifest::values(text)
+        .map_err(|(line, problem)| Fail::malformed(format!("line {line}: {problem}")))?;
     let mut errors = FieldErrors::new();
     let mut manifests = Vec::new();
-    for (at, document) in documents.into_iter().filter(|document| !document.is_null()).enumerate() {
+    for (at, document) in documents.into_iter().enumerate() {
         match serde_path_to_error::deserialize(document) {
             Ok(manifest) => manifests.push(manifest),
             Err(error) => {

@@ -6,18 +6,18 @@
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use lepton_api::remote_write::{EXEMPLARS_WRITTEN, HISTOGRAMS_WRITTEN, Protocol, SAMPLES_WRITTEN};
-use lepton_lake::Appended;
-use opentelemetry_proto::tonic::collector::metrics::v1::{
+use lepton_api::otlp::{
     ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
 };
+use lepton_api::remote_write::{EXEMPLARS_WRITTEN, HISTOGRAMS_WRITTEN, Protocol, SAMPLES_WRITTEN};
+use lepton_lake::Appended;
 use prost::Message as _;
 
 use super::Fail;
 use super::input::{decoded, media_type, read_body, read_json};
 use crate::app::App;
 use crate::auth::Caller;
-use crate::telemetry::{self, Origin, otlp, read_remote_write};
+use crate::telemetry::{self, Origin, read_otlp, read_remote_write};
 
 /// Larger bodies are read on a thread of their own, so that they do not hold up others.
 const INLINE: usize = 64 << 10;
@@ -144,7 +144,7 @@ pub(crate) async fn otlp_metrics(
             Form::Protobuf => ExportMetricsServiceRequest::decode(body).map_err(Fail::malformed)?,
             Form::Json => read_json(&body)?,
         };
-        let rejected = otlp::convert(&request, &origin, &mut batch);
+        let rejected = read_otlp(&request, &origin, &mut batch);
         Ok((batch, rejected))
     };
     let (batch, mut rejected) = crate::tasks::blocking(work).await.map_err(Fail::internal)??;

@@ -1,5 +1,6 @@
 //! Forgets what is older than the configuration keeps: samples, history, plans, incidents, finished jobs, dead tokens.
 
+use lepton_lake::MaintainReport;
 use lepton_model::{Act, Actor, IncidentPhase, Key, Kind, Period, Subject, Timestamp};
 use lepton_store::{Change, Expect, Fence, ListInput, Transaction};
 
@@ -29,7 +30,23 @@ pub(super) async fn run(app: App, fence: Fence) -> Outcome {
         transaction.fence = Some(fence);
         app.store.commit(now, transaction).await?;
     }
-    Ok(Some(format!("{rows} rows of history and {objects} objects went; lake: {maintained:?}")))
+    Ok(said(rows, objects, &maintained))
+}
+
+/// What was done, without what was not.
+fn said(rows: u64, objects: usize, lake: &MaintainReport) -> Option<String> {
+    let parts = [
+        (rows, "rows of history deleted"),
+        (objects as u64, "objects deleted"),
+        (lake.flushed_samples, "samples moved from memory to blocks"),
+        (lake.merged_blocks, "blocks merged"),
+        (lake.tier_blocks, "downsampled blocks written"),
+        (lake.deleted_blocks, "blocks deleted"),
+        (lake.deleted_bytes, "bytes freed"),
+    ];
+    let done: Vec<_> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    (!done.is_empty()).then(|| done.join(", "))
 }
 
 fn old_objects(app: &App, world: &World, now: Timestamp) -> Transaction {

@@ -97,6 +97,7 @@ fn node_status(
         after.facts = said.facts.clone();
         after.assignment_generation = said.generation;
         after.conditions = said.conditions.clone();
+        after.ports_taken = said.ports_taken.clone();
         if skew > SKEW {
             let message = format!("its clock differs from the server's by more than {} s", SKEW.as_secs());
             after.conditions.push(Condition { name: "clock_skew".to_owned(), message });

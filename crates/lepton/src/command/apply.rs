@@ -6,13 +6,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 use lepton_api::ClientError;
+use lepton_api::manifest::Source;
 use lepton_api::v1::{ApplyInput, ApplyOutcome};
 use lepton_model::Period;
 
 use crate::args::{InProject, Show};
 use crate::command::Desk;
 use crate::failure::{Exit, Failure};
-use crate::manifest::{self, Source};
+use crate::manifest;
 use crate::screen::Tone;
 use crate::subject;
 

@@ -1,4 +1,4 @@
-//! OTLP metrics as Prometheus series, by OpenTelemetry's "Prometheus and OpenMetrics Compatibility". Pure.
+//! OTLP metrics read as Prometheus series, by OpenTelemetry's "Prometheus and OpenMetrics Compatibility".
 //!
 //! | OTLP | series |
 //! |---|---|
@@ -11,28 +11,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lepton_lake::Batch;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+pub use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::{
     AggregationTemporality, DataPointFlags, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics,
     SummaryDataPoint, metric, number_data_point,
 };
 
-use super::Origin;
+use crate::remote_write::Label;
 
 /// Prometheus' mark for a series that has ended.
 const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
+/// Longest text of a name or an attribute, in bytes, that is written once per data point.
+const MAX_TEXT: usize = 4096;
+/// Most attributes of one data point or resource.
+const MAX_ATTRIBUTES: usize = 128;
 
 /// Data points that were not taken.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Rejected {
+pub struct Rejected {
+    /// How many.
     pub points: u64,
     /// Each reason once.
     pub why: BTreeSet<String>,
 }
 
 impl Rejected {
+    /// Counts data points that were not taken, and why.
     pub fn add(&mut self, points: u64, why: impl Into<String>) {
         if points > 0 {
             self.points += points;
@@ -46,28 +53,38 @@ impl Rejected {
 
 type Labels = BTreeMap<String, String>;
 
-struct Writer<'a> {
-    batch: &'a mut Batch,
-    origin: &'a Origin,
+struct Reader<F> {
+    visit: F,
     rejected: Rejected,
 }
 
-/// Adds a request's data points to `batch`.
-pub(crate) fn convert(request: &ExportMetricsServiceRequest, origin: &Origin, batch: &mut Batch) -> Rejected {
-    let mut writer = Writer { batch, origin, rejected: Rejected::default() };
+/// Reads a request's data points: `visit` gets each one's labels, its time in Unix milliseconds and its value, and says why
+/// when it does not take it.
+pub fn read(
+    request: &ExportMetricsServiceRequest,
+    visit: impl FnMut(&mut [Label<'_>], i64, f64) -> Result<(), String>,
+) -> Rejected {
+    let mut reader = Reader { visit, rejected: Rejected::default() };
     for resource in &request.resource_metrics {
-        writer.resource(resource);
+        reader.resource(resource);
     }
-    writer.rejected
+    reader.rejected
 }
 
-impl Writer<'_> {
+impl<F: FnMut(&mut [Label<'_>], i64, f64) -> Result<(), String>> Reader<F> {
     fn resource(&mut self, resource: &ResourceMetrics) {
         let attributes =
             resource.resource.as_ref().map(|resource| resource.attributes.as_slice()).unwrap_or_default();
         let target = target(attributes);
+        let metrics = resource.scope_metrics.iter().flat_map(|scope| &scope.metrics);
+        if target.values().any(|text| text.len() > MAX_TEXT) || attributes.len() > MAX_ATTRIBUTES {
+            let why =
+                format!("a resource has over {MAX_ATTRIBUTES} attributes, or one of over {MAX_TEXT} bytes");
+            metrics.for_each(|metric| self.rejected.add(points(metric), &why));
+            return;
+        }
         let mut newest = 0;
-        for metric in resource.scope_metrics.iter().flat_map(|scope| &scope.metrics) {
+        for metric in metrics {
             newest = newest.max(self.metric(metric, &target));
         }
         let about: Vec<_> = attributes
@@ -85,6 +102,10 @@ impl Writer<'_> {
 
     /// Returns the newest time, in milliseconds.
     fn metric(&mut self, metric: &Metric, target: &Labels) -> i64 {
+        if metric.name.len().saturating_add(metric.unit.len()) > MAX_TEXT {
+            self.rejected.add(points(metric), format!("a metric's name and unit have over {MAX_TEXT} bytes"));
+            return 0;
+        }
         let name = metric_name(&metric.name, &metric.unit);
         let cumulative = |temporality: i32| temporality == AggregationTemporality::Cumulative as i32;
         match &metric.data {
@@ -107,19 +128,18 @@ impl Writer<'_> {
             Some(metric::Data::Summary(summary)) => {
                 summary.data_points.iter().map(|point| self.summary(&name, point, target)).max().unwrap_or(0)
             }
-            Some(metric::Data::Sum(sum)) => self.refuse(sum.data_points.len(), DELTA),
-            Some(metric::Data::Histogram(histogram)) => self.refuse(histogram.data_points.len(), DELTA),
-            Some(metric::Data::ExponentialHistogram(histogram)) => self.refuse(
-                histogram.data_points.len(),
-                "exponential histograms are not kept; send explicit buckets",
-            ),
+            Some(metric::Data::Sum(_) | metric::Data::Histogram(_)) => {
+                self.rejected
+                    .add(points(metric), "delta temporality is not kept; set the sender to cumulative");
+                0
+            }
+            Some(metric::Data::ExponentialHistogram(_)) => {
+                let why = "exponential histograms are not kept; send explicit buckets";
+                self.rejected.add(points(metric), why);
+                0
+            }
             None => 0,
         }
-    }
-
-    fn refuse(&mut self, points: usize, why: &str) -> i64 {
-        self.rejected.add(points as u64, why);
-        0
     }
 
     fn numbers(&mut self, name: &str, points: &[NumberDataPoint], target: &Labels) -> i64 {
@@ -134,8 +154,9 @@ impl Writer<'_> {
                     continue;
                 }
             };
+            let Some(labels) = self.labels(&point.attributes, target) else { continue };
             newest = newest.max(millis(point.time_unix_nano));
-            self.sample(name, &labels_with(&point.attributes, target), millis(point.time_unix_nano), value);
+            self.sample(name, &labels, millis(point.time_unix_nano), value);
         }
         newest
     }
@@ -147,7 +168,7 @@ impl Writer<'_> {
             self.rejected.add(1, "a histogram needs one more bucket than bounds");
             return 0;
         }
-        let mut labels = labels_with(&point.attributes, target);
+        let Some(mut labels) = self.labels(&point.attributes, target) else { return 0 };
         let stale = has_no_value(point.flags);
         let value = |count: u64| if stale { STALE } else { count as f64 };
         let mut below: u64 = 0;
@@ -172,7 +193,7 @@ impl Writer<'_> {
 
     fn summary(&mut self, name: &str, point: &SummaryDataPoint, target: &Labels) -> i64 {
         let at = millis(point.time_unix_nano);
-        let mut labels = labels_with(&point.attributes, target);
+        let Some(mut labels) = self.labels(&point.attributes, target) else { return 0 };
         let stale = has_no_value(point.flags);
         let value = |value: f64| if stale { STALE } else { value };
         for quantile in &point.quantile_values {
@@ -185,18 +206,37 @@ impl Writer<'_> {
         at
     }
 
+    fn labels(&mut self, attributes: &[KeyValue], target: &Labels) -> Option<Labels> {
+        if attributes.len() > MAX_ATTRIBUTES {
+            self.rejected.add(1, format!("a data point has over {MAX_ATTRIBUTES} attributes"));
+            return None;
+        }
+        let mut labels = labels_of(attributes.iter());
+        labels.extend(target.clone());
+        Some(labels)
+    }
+
     fn sample(&mut self, name: &str, labels: &Labels, at: i64, value: f64) {
         let own = labels.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let mut list: Vec<_> =
             std::iter::once((b"__name__".as_slice(), name.as_bytes())).chain(own).collect();
-        match self.origin.series(self.batch, &mut list) {
-            Ok(()) => self.batch.sample(at, value),
-            Err(error) => self.rejected.add(1, error.to_string()),
+        if let Err(why) = (self.visit)(&mut list, at, value) {
+            self.rejected.add(1, why);
         }
     }
 }
 
-const DELTA: &str = "delta temporality is not kept; set the sender to cumulative";
+fn points(metric: &Metric) -> u64 {
+    let count = match &metric.data {
+        Some(metric::Data::Gauge(gauge)) => gauge.data_points.len(),
+        Some(metric::Data::Sum(sum)) => sum.data_points.len(),
+        Some(metric::Data::Histogram(histogram)) => histogram.data_points.len(),
+        Some(metric::Data::ExponentialHistogram(histogram)) => histogram.data_points.len(),
+        Some(metric::Data::Summary(summary)) => summary.data_points.len(),
+        None => 0,
+    };
+    count as u64
+}
 
 fn has_no_value(flags: u32) -> bool {
     flags & DataPointFlags::NoRecordedValueMask as u32 != 0
@@ -230,15 +270,12 @@ fn labels_of<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> Labels {
         // Two keys may become one name; their values are then joined, as the rules say.
         labels
             .entry(label_name(&attribute.key))
-            .and_modify(|have| *have = format!("{have};{value}"))
+            .and_modify(|have| {
+                have.push(';');
+                have.push_str(&value);
+            })
             .or_insert(value);
     }
-    labels
-}
-
-fn labels_with(attributes: &[KeyValue], target: &Labels) -> Labels {
-    let mut labels = labels_of(attributes.iter());
-    labels.extend(target.clone());
     labels
 }
 
