@@ -9,7 +9,7 @@ python="${XDG_CACHE_HOME:-$HOME/.cache}/lepton/venv/bin/python"
 
 requests="$(mktemp -d)"
 trap 'rm -rf "$requests"' EXIT
-for cloud in aliyun; do
+for cloud in aliyun tencent; do
   LEPTON_WIRETAP="$requests" cargo test --quiet --locked -p "lepton-cloud-$cloud" --test it >/dev/null
 done
 # The test key of crates/lepton-cloud/src/conformance/wiretap.rs.
