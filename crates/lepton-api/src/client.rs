@@ -20,6 +20,7 @@ mod agents;
 mod events;
 mod logs;
 mod objects;
+mod offers;
 mod people;
 mod record;
 mod watch;
@@ -35,6 +36,7 @@ use crate::Problem;
 
 pub use logs::{LogQuery, LogStream};
 pub use objects::ListQuery;
+pub use offers::OfferQuery;
 pub use record::TimelineQuery;
 pub use watch::{Watch, WatchQuery};
 

@@ -15,6 +15,7 @@ pub mod v1;
 
 #[cfg(feature = "client")]
 pub use client::{
-    Client, ClientConfig, ClientError, ListQuery, LogQuery, LogStream, TimelineQuery, Watch, WatchQuery,
+    Client, ClientConfig, ClientError, ListQuery, LogQuery, LogStream, OfferQuery, TimelineQuery, Watch,
+    WatchQuery,
 };
 pub use problem::Problem;

@@ -3,6 +3,7 @@
 mod agent;
 mod explain;
 mod object;
+mod offer;
 mod sql;
 mod status;
 mod timeline;
@@ -16,6 +17,7 @@ pub use explain::{ExplainReport, ReplicaExplanation};
 pub use object::{
     ApplyInput, ApplyOutcome, ApplyReport, ApplyResult, DeleteReport, IncidentInput, ObjectList, WatchMessage,
 };
+pub use offer::{OfferImport, OfferList, OfferRow};
 pub use sql::{SqlColumn, SqlInput, SqlReport};
 pub use status::{BackupOutput, EstateReport, ReconcilerReport, ReconcilerState};
 pub use timeline::{TimelinePage, TimelineRow};

@@ -14,6 +14,7 @@ use crate::agents::Agents;
 use crate::auth::Credentials;
 use crate::config::ServerConfig;
 use crate::metrics::Metrics;
+use crate::offers::Offers;
 use crate::reconcile::Reconcilers;
 use crate::tasks::Tasks;
 use crate::view::View;
@@ -30,6 +31,7 @@ pub(crate) struct Parts {
     pub lake: Lake,
     pub sql: SqlDoor,
     pub view: View,
+    pub offers: Arc<Offers>,
     pub credentials: Credentials,
     pub agents: Arc<Agents>,
     pub reconcilers: Arc<Reconcilers>,

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use lepton_model::{Bytes, FieldErrors, Period};
+use lepton_model::{Bytes, Exchange, FieldErrors, Period};
 use serde::{Deserialize, Serialize};
 
 /// Configuration of a server. Every field has a default.
@@ -28,6 +28,8 @@ pub struct ServerConfig {
     pub history: HistoryConfig,
     /// Measurements.
     pub lake: LakeSettings,
+    /// What money of one currency is worth in another.
+    pub exchange: Exchange,
 }
 
 /// PEM files.
@@ -48,6 +50,8 @@ pub struct LimitsConfig {
     pub apply_body: Bytes,
     /// Largest body of a telemetry request, as sent and after decompression.
     pub telemetry_body: Bytes,
+    /// Largest price list.
+    pub offers_body: Bytes,
     /// Largest body of every other request.
     pub body: Bytes,
     /// Connections at once.
@@ -114,6 +118,7 @@ impl Default for ServerConfig {
             limits: LimitsConfig::default(),
             history: HistoryConfig::default(),
             lake: LakeSettings::default(),
+            exchange: Exchange::default(),
         }
     }
 }
@@ -123,6 +128,7 @@ impl Default for LimitsConfig {
         Self {
             apply_body: Bytes::mebi(8),
             telemetry_body: Bytes::mebi(32),
+            offers_body: Bytes::mebi(32),
             body: Bytes::mebi(4),
             connections: 110_000,
             requests: 1_024,
@@ -185,6 +191,7 @@ impl ServerConfig {
             ("limits.body", limits.body),
             ("limits.apply_body", limits.apply_body),
             ("limits.telemetry_body", limits.telemetry_body),
+            ("limits.offers_body", limits.offers_body),
         ];
         for (field, size) in sizes {
             let sound = (4_096..=1 << 30).contains(&size.get());
@@ -226,6 +233,7 @@ impl ServerConfig {
             "must be between 1Mi and 1Ti",
         );
         errors.require(self.lake.retention >= days(1), "lake.retention", "must be at least 1d");
+        self.exchange.validate(&mut errors);
         errors.into_result()
     }
 }

@@ -11,6 +11,7 @@ mod join;
 mod layer;
 mod logs;
 mod objects;
+mod offers;
 mod spec;
 mod sql;
 mod status;
@@ -63,6 +64,7 @@ fn ordinary() -> OpenApiRouter<App> {
         .routes(routes!(apply::plan))
         .routes(routes!(objects::list))
         .routes(routes!(objects::get, objects::delete))
+        .routes(routes!(offers::list, offers::import))
         .routes(routes!(timeline::timeline))
         .routes(routes!(timeline::explain_object))
         .routes(routes!(incidents::acknowledge))

@@ -33,6 +33,7 @@ mod explain;
 mod http;
 mod listen;
 mod metrics;
+mod offers;
 mod reconcile;
 mod record;
 mod server;

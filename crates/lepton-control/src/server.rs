@@ -20,6 +20,7 @@ use crate::config::ServerConfig;
 use crate::error::ServeError;
 use crate::listen::Listener;
 use crate::metrics::Metrics;
+use crate::offers::Offers;
 use crate::reconcile::{self, Reconcilers};
 use crate::tasks::{Stage, TaskKind, Tasks};
 use crate::view::View;
@@ -116,6 +117,7 @@ fn open(config: ServerConfig, folder: &Path) -> Result<App, ServeError> {
         .build()
         .map_err(|error| ServeError::Tls(error.to_string()))?;
     let agents = Arc::new(Agents::default());
+    let offers = Arc::new(Offers::open(folder)?);
     let reconcilers = Arc::new(Reconcilers::new(server_id(folder)?));
     let limits = SqlConfig {
         time: config.limits.sql_time.duration(),
@@ -124,13 +126,15 @@ fn open(config: ServerConfig, folder: &Path) -> Result<App, ServeError> {
     };
     let sql = SqlDoor::new(Arc::clone(&store), lake.clone(), limits)
         .with_table(tables::reconcilers(&reconcilers))
-        .with_table(tables::agents(&agents));
+        .with_table(tables::agents(&agents))
+        .with_table(tables::offers(&offers));
     Ok(App::new(Parts {
         started_at: clock::now(),
         store,
         lake,
         sql,
         view: View::default(),
+        offers,
         credentials: Credentials::default(),
         agents,
         reconcilers,

@@ -15,6 +15,8 @@ mod incidents;
 mod limits;
 #[path = "it/objects.rs"]
 mod objects;
+#[path = "it/offers.rs"]
+mod offers;
 #[path = "it/openapi.rs"]
 mod openapi;
 #[path = "it/telemetry.rs"]

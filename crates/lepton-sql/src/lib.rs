@@ -33,4 +33,4 @@ mod vtab;
 pub use door::{SqlConfig, SqlDoor, SqlScope, TableReport};
 pub use error::{Place, SqlError};
 pub use rusqlite::types::Value as SqlValue;
-pub use table::{Column, ColumnType, Provided, RowsFn};
+pub use table::{Asked, Column, ColumnType, Provided, ProvidedRows, RowsFn};

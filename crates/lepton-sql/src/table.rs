@@ -58,8 +58,28 @@ impl Column {
     }
 }
 
-/// Computes all rows of a [`Provided`] table as one scope sees them.
-pub type RowsFn = dyn Fn(&SqlScope) -> Vec<Vec<Value>> + Send + Sync;
+/// What one scan of a [`Provided`] table is asked for.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// Who asks: what they may not see must be left out.
+    pub scope: &'a SqlScope,
+    request: Request,
+    columns: &'a [Column],
+}
+
+impl Asked<'_> {
+    /// The text that a column of [`Provided::narrows`] must equal, where the statement says so. SQLite checks every row again.
+    pub fn text(&self, column: &str) -> Option<&str> {
+        let at = self.columns.iter().position(|known| known.name == column)?;
+        self.request.text(at)
+    }
+}
+
+/// Rows of a [`Provided`] table, made one after the other.
+pub type ProvidedRows = Box<dyn Iterator<Item = Vec<Value>> + Send>;
+
+/// Finds the rows that a scan asks for.
+pub type RowsFn = dyn Fn(&Asked<'_>) -> ProvidedRows + Send + Sync;
 
 /// A table held in memory by somebody else: the server's reconcilers, connected agents.
 #[derive(Clone)]
@@ -70,7 +90,9 @@ pub struct Provided {
     pub description: &'static str,
     /// Its columns.
     pub columns: Vec<Column>,
-    /// Its rows, a value per column; called once per scan. It must leave out what the scope may not see.
+    /// Columns of which the rows are found sooner when they must equal a text.
+    pub narrows: Vec<&'static str>,
+    /// Its rows, a value per column; called once per scan.
     pub rows: Arc<RowsFn>,
 }
 
@@ -217,23 +239,25 @@ impl Table for Provided {
     fn columns(&self) -> Vec<Column> {
         self.columns.clone()
     }
-    fn uses(&self, _: usize, _: Op) -> bool {
-        false
+    fn uses(&self, column: usize, op: Op) -> bool {
+        let name = self.columns.get(column).map(|column| column.name);
+        op == Op::Eq && name.is_some_and(|name| self.narrows.contains(&name))
     }
-    fn open(&self, context: &Arc<Context>, _: Request) -> Result<Box<dyn Rows>, SqlError> {
-        Ok(Box::new(InMemory::new((self.rows)(&context.scope))))
+    fn open(&self, context: &Arc<Context>, request: Request) -> Result<Box<dyn Rows>, SqlError> {
+        let asked = Asked { scope: &context.scope, request, columns: &self.columns };
+        Ok(Box::new(InMemory { rows: (self.rows)(&asked), current: Vec::new() }))
     }
 }
 
-/// Rows that are all there already.
+/// Rows that are made in memory.
 pub(crate) struct InMemory {
-    rows: std::vec::IntoIter<Vec<Value>>,
+    rows: ProvidedRows,
     current: Vec<Value>,
 }
 
 impl InMemory {
     pub fn new(rows: Vec<Vec<Value>>) -> Self {
-        Self { rows: rows.into_iter(), current: Vec::new() }
+        Self { rows: Box::new(rows.into_iter()), current: Vec::new() }
     }
 }
 

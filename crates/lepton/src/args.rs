@@ -4,8 +4,8 @@ use clap::{Args, Parser, Subcommand};
 use lepton_model::Name;
 
 use crate::command::{
-    apply, backup, completions, context, delete, describe, events, explain, get, incidents, logs, node, plan,
-    sql, status, token,
+    apply, backup, completions, context, delete, describe, events, explain, get, incidents, logs, node,
+    offers, plan, sql, status, token,
 };
 use crate::failure::EXIT_CODES;
 use crate::role::{agent, dev, restore, server};
@@ -53,6 +53,7 @@ pub(crate) enum Command {
     Status(status::StatusArgs),
     Top(top::TopArgs),
     Sql(sql::SqlArgs),
+    Offers(offers::OffersArgs),
     // People's work.
     Incidents(incidents::IncidentsArgs),
     Cordon(node::CordonArgs),

@@ -12,6 +12,7 @@ pub(crate) mod get;
 pub(crate) mod incidents;
 pub(crate) mod logs;
 pub(crate) mod node;
+pub(crate) mod offers;
 pub(crate) mod plan;
 pub(crate) mod sql;
 pub(crate) mod status;
@@ -97,6 +98,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Command::Status(args) => status::run(args, &desk()?).await,
         Command::Top(args) => top::run(args, &desk()?).await,
         Command::Sql(args) => sql::run(args, &desk()?).await,
+        Command::Offers(args) => offers::run(args, &desk()?).await,
         Command::Incidents(args) => incidents::run(args, &desk()?).await,
         Command::Cordon(args) => node::cordon(args, &desk()?).await,
         Command::Uncordon(args) => node::uncordon(args, &desk()?).await,

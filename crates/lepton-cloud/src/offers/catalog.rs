@@ -94,8 +94,14 @@ impl Catalog {
         self.offers.get(at)
     }
 
-    /// The offers of one cloud, region and instance type; fewer words, more offers.
-    pub fn of(&self, cloud: Option<&str>, region: Option<&str>, instance_type: Option<&str>) -> &[Offer] {
+    /// Where in [`Catalog::offers`] those of one cloud, region and instance type are; with words left out from the right,
+    /// those of all regions or types.
+    pub fn range(
+        &self,
+        cloud: Option<&str>,
+        region: Option<&str>,
+        instance_type: Option<&str>,
+    ) -> std::ops::Range<usize> {
         let wanted: Vec<&str> = [cloud, region, instance_type].into_iter().map_while(|word| word).collect();
         let compare = |offer: &Offer| {
             let words = [&*offer.cloud, &*offer.region, &*offer.instance_type];
@@ -103,7 +109,12 @@ impl Catalog {
         };
         let from = self.offers.partition_point(|offer| compare(offer).is_some_and(std::cmp::Ordering::is_lt));
         let to = self.offers.partition_point(|offer| compare(offer).is_none_or(std::cmp::Ordering::is_lt));
-        self.offers.get(from..to).unwrap_or_default()
+        from..to
+    }
+
+    /// The offers of [`Catalog::range`].
+    pub fn of(&self, cloud: Option<&str>, region: Option<&str>, instance_type: Option<&str>) -> &[Offer] {
+        self.offers.get(self.range(cloud, region, instance_type)).unwrap_or_default()
     }
 
     /// The offer that a node is, by its labels `cloud`, `region`, `instance_type`, and `zone` and `market` where they matter.

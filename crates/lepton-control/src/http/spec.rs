@@ -57,6 +57,7 @@ fn tags() -> Vec<utoipa::openapi::Tag> {
         ("objects", "What is wanted and what is"),
         ("timeline", "What happened, and why things are as they are"),
         ("incidents", "What Lepton could not mend alone"),
+        ("offers", "What can be rented, at what price"),
         ("sql", "Everything as tables"),
         ("logs", "Output of services and jobs"),
         ("telemetry", "Measurements in; the contract for foreign agents"),

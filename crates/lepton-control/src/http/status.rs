@@ -1,7 +1,7 @@
 //! `/v1/status`, `/v1/reconcilers`, `/v1/backup`: the server and the estate as a whole.
 
 use std::collections::BTreeMap;
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 
 use axum::extract::State;
 use lepton_api::v1::{BackupOutput, EstateReport, ReconcilerReport};
@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Answer, Fail};
 use crate::app::App;
 use crate::auth::Caller;
-use crate::clock;
+use crate::{clock, offers};
 
 /// The lake's list of checksums in a backup.
 const LAKE_LIST: &str = "checksums.sha256";
@@ -104,23 +104,27 @@ async fn write_backup(app: &App, name: Name, folder: &FilePath) -> Result<Backup
     let lake = snapshot.map_err(Fail::internal)??;
     // The lake's own list has a checksum for each of its files; this one vouches for the list.
     let list = tokio::fs::read(folder.join("lake").join(LAKE_LIST)).await.map_err(Fail::internal)?;
-    let list_sha256: String = Sha256::digest(&list).iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut files = serde_json::json!({
+        "lepton.db": {"bytes": store.bytes, "sha256": store.sha256},
+        format!("lake/{LAKE_LIST}"): {"bytes": list.len(), "sha256": sha256(&list)},
+    });
+    let offers = match tokio::fs::read(app.offers.path()).await {
+        Ok(offers) => offers,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(Fail::internal(error)),
+    };
+    if !offers.is_empty() {
+        files[offers::FILE] = serde_json::json!({"bytes": offers.len(), "sha256": sha256(&offers)});
+        let path = folder.join(offers::FILE);
+        write_new(path, offers.clone()).await?;
+    }
     let manifest = serde_json::json!({
         "name": name, "version": env!("CARGO_PKG_VERSION"), "made_at": clock::now(), "revision": store.revision,
-        "files": {
-            "lepton.db": {"bytes": store.bytes, "sha256": store.sha256},
-            format!("lake/{LAKE_LIST}"): {"bytes": list.len(), "sha256": list_sha256},
-        },
+        "files": files,
     });
     let text = serde_json::to_vec_pretty(&manifest).map_err(Fail::internal)?;
-    let path = folder.join("MANIFEST.json");
-    let write = move || -> std::io::Result<()> {
-        let mut file = std::fs::File::create_new(&path)?;
-        std::io::Write::write_all(&mut file, &text)?;
-        file.sync_all()
-    };
-    crate::tasks::blocking(write).await.map_err(Fail::internal)?.map_err(Fail::internal)?;
-    let bytes = store.bytes + lake.bytes;
+    write_new(folder.join("MANIFEST.json"), text).await?;
+    let bytes = store.bytes + lake.bytes + offers.len() as u64;
     Ok(BackupOutput {
         name,
         path: folder.display().to_string(),
@@ -128,4 +132,18 @@ async fn write_backup(app: &App, name: Name, folder: &FilePath) -> Result<Backup
         revision: store.revision,
         sha256: store.sha256,
     })
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes a file that was not there, to the disk.
+async fn write_new(path: PathBuf, bytes: Vec<u8>) -> Result<(), Fail> {
+    let write = move || -> std::io::Result<()> {
+        let mut file = std::fs::File::create_new(&path)?;
+        std::io::Write::write_all(&mut file, &bytes)?;
+        file.sync_all()
+    };
+    crate::tasks::blocking(write).await.map_err(Fail::internal)?.map_err(Fail::internal)
 }

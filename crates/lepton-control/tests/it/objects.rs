@@ -130,8 +130,11 @@ async fn deleting_takes_a_revision_and_leaves_a_trace() {
 #[tokio::test]
 async fn a_watch_goes_on_where_it_was_left() {
     let estate = Estate::new().await;
-    let report = estate.apply(service("first", 0)).await;
-    let from = report["revision"].as_u64().unwrap();
+    estate.apply(service("first", 0)).await;
+    // News of its status would be a change after this one.
+    let settled = |first: &Value| first["status"]["phase"] == "stopped";
+    let first = estate.until("/v1/objects/service/default/first", settled).await;
+    let from = first["revision"].as_u64().unwrap();
     estate.apply(service("second", 0)).await;
     let path = format!("/v1/watch?kind=service&from={from}");
     let response = estate.request(Method::GET, &path, &estate.admin).send().await.unwrap();

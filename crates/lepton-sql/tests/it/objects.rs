@@ -157,13 +157,18 @@ async fn a_server_adds_its_own() {
             Column::new("name", ColumnType::Text, "its name"),
             Column::new("runs", ColumnType::Integer, "runs since the start"),
         ],
-        rows: Arc::new(|scope| match scope {
-            SqlScope::All => vec![vec![Sql::Text("placement".into()), Sql::Integer(3)]],
-            SqlScope::Project(_) => Vec::new(),
+        narrows: vec!["name"],
+        rows: Arc::new(|asked| match (asked.scope, asked.text("name")) {
+            (SqlScope::All, None | Some("placement")) => {
+                Box::new(std::iter::once(vec![Sql::Text("placement".into()), Sql::Integer(3)]))
+            }
+            _ => Box::new(std::iter::empty()),
         }),
     };
     let estate = Estate { door: estate.door.clone().with_table(own), ..estate };
     assert_eq!(estate.rows("SELECT name, runs FROM reconcilers WHERE runs > 2").await, "placement|3");
+    assert_eq!(estate.rows("SELECT runs FROM reconcilers WHERE name = 'placement'").await, "3");
+    assert_eq!(estate.rows("SELECT runs FROM reconcilers WHERE name = 'other'").await, "");
     assert_eq!(estate.rows_in(SqlScope::Project(name("bank")), "SELECT * FROM reconcilers").await, "");
     let report = estate.ask(SqlScope::All, "SELECT *, runs + 1 FROM reconcilers", Vec::new()).await.unwrap();
     let columns: Vec<_> =

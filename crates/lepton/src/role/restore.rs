@@ -53,6 +53,8 @@ struct Entry {
 }
 
 const STORE: &str = "lepton.db";
+/// Imported offers; only in backups of servers that have some.
+const OFFERS: &str = "offers.csv";
 const LAKE_LIST: &str = "lake/checksums.sha256";
 
 pub(crate) fn run(args: RestoreArgs, screen: &Screen) -> Result<(), Failure> {
@@ -77,6 +79,9 @@ pub(crate) fn run(args: RestoreArgs, screen: &Screen) -> Result<(), Failure> {
             .hint("nothing was changed; use an older backup")
     };
     let lake = Lake::verify_snapshot(&args.backup.join("lake")).map_err(|error| damaged(&error))?;
+    if let Ok(offers_sum) = sum(OFFERS) {
+        matches(&args.backup.join(OFFERS), &offers_sum)?;
+    }
     let Some(data) = args.data else {
         matches(&args.backup.join(STORE), &store_sum)?;
         return screen.print(&format!("{}: whole, revision {}", manifest.name, manifest.revision));
@@ -88,6 +93,9 @@ pub(crate) fn run(args: RestoreArgs, screen: &Screen) -> Result<(), Failure> {
     fs::create_dir_all(&part).map_err(failed("create", &part))?;
     let store = lepton_store::restore(&args.backup.join(STORE), &part.join(STORE), Some(&store_sum))
         .map_err(|error| damaged(&error))?;
+    if manifest.files.contains_key(OFFERS) {
+        copy_file(&args.backup.join(OFFERS), &part.join(OFFERS))?;
+    }
     copy(&args.backup.join("lake"), &part.join("lake"))?;
     Lake::verify_snapshot(&part.join("lake")).map_err(|error| damaged(&error))?;
     let server = data.join("server");
@@ -140,11 +148,15 @@ fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
         if entry.file_type().map_err(failed("read", &source))?.is_dir() {
             copy(&source, &target)?;
         } else {
-            fs::copy(&source, &target).map_err(failed("copy", &source))?;
-            fs::File::open(&target).and_then(|file| file.sync_all()).map_err(failed("sync", &target))?;
+            copy_file(&source, &target)?;
         }
     }
     fs::File::open(to).and_then(|folder| folder.sync_all()).map_err(failed("sync", to))
+}
+
+fn copy_file(source: &Path, target: &Path) -> Result<(), Failure> {
+    fs::copy(source, target).map_err(failed("copy", source))?;
+    fs::File::open(target).and_then(|file| file.sync_all()).map_err(failed("sync", target))
 }
 
 /// `server.before-1`, or the next number that is free.
