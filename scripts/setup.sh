@@ -48,12 +48,15 @@ tests() {
     python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check 'schemathesis>=4,<5' pyarrow
   fi
-  # What judges the cloud adapters: the vendors' own signers.
-  if [ ! -e "$venv/oracles-1" ]; then
-    say "installing the clouds' oracles into $venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check \
-      alibabacloud-tea-openapi==0.4.6 tencentcloud-sdk-python-common==3.1.195 huaweicloudsdkcore==3.1.219
-    touch "$venv/oracles-1"
+  # What judges the cloud adapters, apart because it pins what schemathesis needs otherwise.
+  local oracles="${XDG_CACHE_HOME:-$HOME/.cache}/lepton/oracles"
+  local pins=(moto[server]==5.2.5 alibabacloud-tea-openapi==0.4.6 tencentcloud-sdk-python-common==3.1.195
+    huaweicloudsdkcore==3.1.219)
+  if [ "$(cat "$oracles/pins" 2>/dev/null)" != "${pins[*]}" ]; then
+    say "installing the clouds' oracles into $oracles"
+    python3 -m venv "$oracles"
+    "$oracles/bin/pip" install --quiet --disable-pip-version-check "${pins[@]}"
+    echo "${pins[*]}" >"$oracles/pins"
   fi
   if ! command -v cargo-fuzz >/dev/null; then
     say "installing cargo-fuzz"

@@ -31,6 +31,9 @@ scripts/schemathesis.sh
 step "the clouds' signatures, by the vendors' own SDKs"
 tests/oracles/vendor-sdk.sh
 
+step "AWS's adapter against moto"
+tests/oracles/moto.sh
+
 step "fuzz targets"
 FUZZ_SECONDS="${FUZZ_SECONDS:-10}" scripts/fuzz.sh
 

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-python="${XDG_CACHE_HOME:-$HOME/.cache}/lepton/venv/bin/python"
+python="${XDG_CACHE_HOME:-$HOME/.cache}/lepton/oracles/bin/python"
 [ -x "$python" ] || { echo "vendor-sdk: run scripts/setup.sh test first" >&2; exit 1; }
 
 requests="$(mktemp -d)"

@@ -10,15 +10,15 @@ use lepton_cloud::words::{
     VolumeId, Zone, ZoneId,
 };
 use lepton_cloud::{
-    Capabilities, Cloud, CloudError, CloudResult, ErrorKind, Operation, Page, PageToken, Power, every_page,
-    gibibytes,
+    Capabilities, Cloud, CloudError, CloudResult, ErrorKind, Operation, Page, PageToken, Params, Power,
+    every_page, gibibytes,
 };
 use lepton_model::{Labels, Market, Money};
 use rust_decimal::Decimal;
 
 use crate::AliyunCloud;
 use crate::answer;
-use crate::client::{Accepted, Params, STS, VPC};
+use crate::client::{Accepted, STS, VPC};
 
 /// Most items on a page that all the paged actions take.
 const PAGE: u32 = 100;
@@ -122,7 +122,8 @@ impl Cloud for AliyunCloud {
         filter: &InstanceFilter,
         next: Option<PageToken>,
     ) -> CloudResult<Page<Instance>> {
-        let mut params = by_token(next, filter.page_size.unwrap_or(PAGE).clamp(1, PAGE)).tags(&filter.tags);
+        let mut params =
+            by_token(next, filter.page_size.unwrap_or(PAGE).clamp(1, PAGE)).tags("Tag", &filter.tags);
         if !filter.ids.is_empty() {
             let ids: Vec<&str> = filter.ids.iter().map(InstanceId::as_str).collect();
             params = params.set("InstanceIds", serde_json::Value::from(ids));
@@ -147,7 +148,7 @@ impl Cloud for AliyunCloud {
             .list("SecurityGroupIds", &input.security_groups)
             .maybe("SystemDisk.Size", input.root_disk.map(gibibytes))
             .maybe("UserData", user_data)
-            .tags(&input.all_tags());
+            .tags("Tag", &input.all_tags());
         let answer: answer::RunInstances = self.ecs("RunInstances", params).await?;
         let id = answer.instance_id_sets.items.into_iter().next();
         id.map(InstanceId::new).ok_or_else(|| CloudError::garbled("a launch without a machine"))
@@ -185,7 +186,7 @@ impl Cloud for AliyunCloud {
     }
 
     async fn tag(&self, id: &InstanceId, tags: &Labels) -> CloudResult<()> {
-        let params = Params::of("ResourceType", "instance").set("ResourceId.1", id).tags(tags);
+        let params = Params::of("ResourceType", "instance").set("ResourceId.1", id).tags("Tag", tags);
         self.ecs::<Accepted>("TagResources", params).await.map(drop)
     }
 
@@ -206,7 +207,7 @@ impl Cloud for AliyunCloud {
             .set("ZoneId", &input.zone)
             .set("Size", gibibytes(input.size))
             .set("DiskCategory", input.class.as_deref().unwrap_or("cloud_essd"))
-            .tags(&input.tags);
+            .tags("Tag", &input.tags);
         let answer: answer::CreateDisk = self.ecs("CreateDisk", params).await?;
         Ok(VolumeId::new(answer.disk_id))
     }

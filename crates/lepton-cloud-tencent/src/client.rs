@@ -1,11 +1,9 @@
 //! One signed call: JSON in, JSON out, refusals judged.
 
-use std::fmt::Display;
-
 use bytes::Bytes;
-use http::{HeaderValue, Request};
-use lepton_cloud::wire::{Answer, decode};
-use lepton_cloud::{CloudError, CloudResult, ErrorKind, Refusal};
+use http::{Method, Request};
+use lepton_cloud::wire::{Answer, decode, request, set_header};
+use lepton_cloud::{CloudError, CloudResult, Refusal};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -71,31 +69,21 @@ impl TencentCloud {
     }
 
     fn request(&self, service: Service, action: &str, input: &Value) -> CloudResult<Request<Bytes>> {
-        let base = self.config.endpoint.replace("{service}", service.name);
+        let url = format!("{}/", self.config.endpoint.replace("{service}", service.name));
         let credentials = &self.config.credentials;
         let at = (self.config.clock)();
-        let invalid = |error: &dyn Display| {
-            CloudError::new(ErrorKind::Invalid { field: Some("endpoint".into()) }, format!("{base}: {error}"))
-        };
-        let mut request = Request::post(format!("{base}/"))
-            .header("content-type", "application/json")
-            .header("x-tc-action", action)
-            .header("x-tc-version", service.version)
-            .header("x-tc-region", self.config.region.as_str())
-            .header("x-tc-timestamp", at.as_millis() / 1_000)
-            .body(Bytes::from(input.to_string()))
-            .map_err(|error| invalid(&error))?;
-        let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
-        let header = |value: &str| HeaderValue::from_str(value).map_err(|error| invalid(&error));
-        request.headers_mut().insert("host", header(&host)?);
+        let mut request = request(Method::POST, &url, Bytes::from(input.to_string()))?;
+        let mut set = |name, value: &str| set_header(&mut request, name, value);
+        set("content-type", "application/json")?;
+        set("x-tc-action", action)?;
+        set("x-tc-version", service.version)?;
+        set("x-tc-region", self.config.region.as_str())?;
+        set("x-tc-timestamp", &(at.as_millis() / 1_000).to_string())?;
         if let Some(token) = &credentials.session_token {
-            let mut token = header(token.expose())?;
-            token.set_sensitive(true);
-            request.headers_mut().insert("x-tc-token", token);
+            set("x-tc-token", token.expose())?;
         }
-        let mut authorization = header(&authorization(&request, credentials, service.name, at))?;
-        authorization.set_sensitive(true);
-        request.headers_mut().insert("authorization", authorization);
+        let authorization = authorization(&request, credentials, service.name, at);
+        set_header(&mut request, "authorization", &authorization)?;
         Ok(request)
     }
 }

@@ -41,6 +41,7 @@ pub mod launch;
 pub mod offers;
 mod operation;
 mod page;
+mod params;
 pub mod sign;
 pub mod wire;
 pub mod words;
@@ -52,3 +53,4 @@ pub use guard::{CloudMetrics, GuardConfig, Guarded, Pace, PaceConfig, RetryBudge
 pub use launch::launch_once;
 pub use operation::{Capabilities, Effect, Operation};
 pub use page::{Page, PageToken, every_page};
+pub use params::Params;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::RETRY_AFTER;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use lepton_model::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
@@ -22,6 +22,41 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b
 /// A text as a part of a URL, the way signatures want it.
 pub fn encode(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
+}
+
+/// Starts a signed request: a URL with its host as a header, because signatures are over it.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`]: the endpoint in the configuration is no URL.
+pub fn request(method: Method, url: &str, body: Bytes) -> CloudResult<Request<Bytes>> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(url)
+        .body(body)
+        .map_err(|error| bad_endpoint(error.to_string()))?;
+    let host = request.uri().authority().map(ToString::to_string);
+    let host = host.ok_or_else(|| bad_endpoint(format!("{url:?} names no host")))?;
+    set_header(&mut request, "host", &host)?;
+    Ok(request)
+}
+
+/// Sets a header. None of them show in debug output: some are secret.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`]: a value that no header can hold.
+pub fn set_header(request: &mut Request<Bytes>, name: &'static str, value: &str) -> CloudResult<()> {
+    let wrong = |_| {
+        let field = Some(name.into());
+        CloudError::new(ErrorKind::Invalid { field }, format!("the header {name} cannot hold this value"))
+    };
+    let mut value = HeaderValue::from_str(value).map_err(wrong)?;
+    value.set_sensitive(true);
+    request.headers_mut().insert(name, value);
+    Ok(())
+}
+
+fn bad_endpoint(what: impl AsRef<str>) -> CloudError {
+    CloudError::new(ErrorKind::Invalid { field: Some("endpoint".into()) }, what)
 }
 
 /// Reads the clock. Signatures carry the time, so tests hand in their own.
@@ -111,10 +146,7 @@ impl Wire {
     /// [`ErrorKind::Transient`] when nothing was sent, [`ErrorKind::Unanswered`] when the answer was lost on the way,
     /// [`ErrorKind::Invalid`] for a request that is none.
     pub async fn send(&self, request: Request<Bytes>) -> CloudResult<Answer> {
-        let invalid = |error: reqwest::Error| {
-            CloudError::new(ErrorKind::Invalid { field: Some("endpoint".into()) }, chain(&error))
-        };
-        let request = reqwest::Request::try_from(request).map_err(invalid)?;
+        let request = reqwest::Request::try_from(request).map_err(|error| bad_endpoint(chain(&error)))?;
         let mut response = self.http.execute(request).await.map_err(|error| lost(&error))?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let mut body = BytesMut::new();
