@@ -9,7 +9,7 @@ python="${XDG_CACHE_HOME:-$HOME/.cache}/lepton/oracles/bin/python"
 
 requests="$(mktemp -d)"
 trap 'rm -rf "$requests"' EXIT
-for cloud in aliyun tencent; do
+for cloud in aliyun tencent huawei; do
   LEPTON_WIRETAP="$requests" cargo test --quiet --locked -p "lepton-cloud-$cloud" --test it >/dev/null
 done
 # The test key of crates/lepton-cloud/src/conformance/wiretap.rs.

@@ -22,6 +22,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("lepton-cloud-aliyun", Floor::Hand),
     ("lepton-cloud-tencent", Floor::Hand),
     ("lepton-cloud-aws", Floor::Hand),
+    ("lepton-cloud-huawei", Floor::Hand),
     ("lepton-store", Floor::Seam),
     ("lepton-lake", Floor::Seam),
     ("lepton-sql", Floor::Seam),
