@@ -1,7 +1,6 @@
 //! The JSON of each action, and what it says in Lepton's words. Only what Lepton acts on is read.
 
-use std::net::IpAddr;
-
+use lepton_cloud::answer::{addresses, gibi, some, time};
 use lepton_cloud::words::{
     Direction, Image, ImageId, Instance, InstanceId, InstanceState, InstanceType, InstanceTypeName, Network,
     NetworkId, Protocol, Rule, SecurityGroup, SecurityGroupId, Snapshot, SnapshotId, Subnet, SubnetId,
@@ -216,20 +215,6 @@ fn labels(tags: Tags<TagItem>) -> Labels {
     tags.items.into_iter().map(|tag| (tag.tag_key, tag.tag_value)).collect()
 }
 
-/// Texts that are empty when there is nothing.
-fn some<T>(text: String, make: impl FnOnce(String) -> T) -> Option<T> {
-    (!text.is_empty()).then(|| make(text))
-}
-
-/// `2026-01-02T03:04Z`, with seconds in some actions.
-fn time(text: &str) -> Option<Timestamp> {
-    text.parse().ok()
-}
-
-fn addresses(texts: impl IntoIterator<Item = String>) -> Vec<IpAddr> {
-    texts.into_iter().filter_map(|text| text.parse().ok()).collect()
-}
-
 impl From<InstanceItem> for Instance {
     fn from(item: InstanceItem) -> Self {
         let state = match item.status.as_str() {
@@ -325,7 +310,7 @@ impl From<DiskItem> for Volume {
             id: VolumeId::new(item.disk_id),
             name: item.disk_name,
             class: item.category,
-            size: Bytes::mebi(item.size.saturating_mul(1_024)),
+            size: gibi(item.size),
             state,
             zone: some(item.zone_id, ZoneId::new),
             attached_to: some(item.instance_id, InstanceId::new),
@@ -406,7 +391,7 @@ impl From<ImageItem> for Image {
             id: ImageId::new(item.image_id),
             name: item.image_name,
             architecture: architecture(&item.architecture),
-            min_disk: (item.size > 0).then(|| Bytes::mebi(item.size.saturating_mul(1_024))),
+            min_disk: (item.size > 0).then(|| gibi(item.size)),
             created_at: time(&item.creation_time),
         }
     }

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use lepton_cloud::answer::time;
 use lepton_cloud::words::{
     ConsoleOutput, CreateSecurityGroupInput, CreateVolumeInput, Direction, Identity, Image, ImageFilter,
     Instance, InstanceFilter, InstanceId, InstanceType, InstanceTypeName, LaunchInput, Network, Pool, PoolId,
@@ -150,7 +151,7 @@ impl Cloud for AwsCloud {
         // The API breaks the base64 into lines.
         let output: String = answer.output.split_whitespace().collect();
         let bytes = BASE64_STANDARD.decode(output).map_err(CloudError::garbled)?;
-        Ok(ConsoleOutput::last_of(&bytes, answer::time(&answer.at)))
+        Ok(ConsoleOutput::last_of(&bytes, time(&answer.at)))
     }
 
     async fn volumes(&self, next: Option<PageToken>) -> CloudResult<Page<Volume>> {

@@ -1,13 +1,12 @@
 //! The XML of each action, and what it says in Lepton's words. Only what Lepton acts on is read.
 
-use std::net::IpAddr;
-
+use lepton_cloud::answer::{addresses, gibi, some, time};
 use lepton_cloud::words::{
     Direction, Image, ImageId, Instance, InstanceId, InstanceState, InstanceType, InstanceTypeName, Network,
     NetworkId, Protocol, Rule, SecurityGroup, SecurityGroupId, Snapshot, SnapshotId, Subnet, SubnetId,
     Volume, VolumeId, VolumeState, ZoneId,
 };
-use lepton_model::{Bytes, Cpu, Labels, Market, Timestamp};
+use lepton_model::{Bytes, Cpu, Labels, Market};
 use serde::Deserialize;
 
 /// A list of EC2: `<item>…</item>`; `<member>` at the other services.
@@ -189,23 +188,10 @@ pub(crate) struct PlacementItem {
 /// Tag that holds what people call a thing.
 pub(crate) const NAME_TAG: &str = "Name";
 
-/// Texts that are empty when there is nothing.
-fn some<T>(text: String, make: impl FnOnce(String) -> T) -> Option<T> {
-    (!text.is_empty()).then(|| make(text))
-}
-
-pub(crate) fn time(text: &str) -> Option<Timestamp> {
-    text.parse().ok()
-}
-
 /// The name and the other tags.
 fn labels(tags: List<TagItem>) -> (String, Labels) {
     let mut labels: Labels = tags.items.into_iter().map(|tag| (tag.key, tag.value)).collect();
     (labels.remove(NAME_TAG).unwrap_or_default(), labels)
-}
-
-fn address(text: &str) -> Vec<IpAddr> {
-    text.parse().into_iter().collect()
 }
 
 /// AWS's word for an architecture, as everybody else writes it.
@@ -261,8 +247,8 @@ impl From<InstanceItem> for Instance {
                 .into_iter()
                 .map(|group| SecurityGroupId::new(group.id))
                 .collect(),
-            private_addresses: address(&item.private),
-            public_addresses: address(&item.public),
+            private_addresses: addresses([&item.private]),
+            public_addresses: addresses([&item.public]),
             tags,
             created_at: time(&item.launched),
         }
@@ -285,7 +271,7 @@ impl From<VolumeItem> for Volume {
             id: VolumeId::new(item.id),
             name,
             class: item.class,
-            size: Bytes::mebi(item.size.saturating_mul(1_024)),
+            size: gibi(item.size),
             state,
             zone: some(item.zone, ZoneId::new),
             attached_to: holder.map(|holder| InstanceId::new(holder.instance)),

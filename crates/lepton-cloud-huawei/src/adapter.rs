@@ -46,13 +46,6 @@ fn page<T, U: From<T>>(items: Vec<T>, id: impl Fn(&U) -> &str) -> Page<U> {
     Page { items, next }
 }
 
-/// A page of a call that skips as many as it is told.
-fn by_offset<T, U: From<T>>(offset: u64, items: Vec<T>, count: u64) -> Page<U> {
-    let next = offset.saturating_add(items.len() as u64);
-    let more = !items.is_empty() && next < count;
-    Page::by_number(items.into_iter().map(U::from).collect(), next, more)
-}
-
 #[async_trait]
 impl Cloud for HuaweiCloud {
     fn provider(&self) -> &'static str {
@@ -221,7 +214,7 @@ impl Cloud for HuaweiCloud {
         let query = Params::of("limit", PAGE).set("offset", offset);
         let call = Call::get("evs", self.path("v2", "cloudvolumes/detail")).query(query);
         let answer: answer::Volumes = self.call(call).await?;
-        Ok(by_offset(offset, answer.volumes, answer.count))
+        Ok(Page::by_offset(offset, answer.volumes, answer.count))
     }
 
     async fn create_volume(&self, input: &CreateVolumeInput) -> CloudResult<VolumeId> {
@@ -260,7 +253,7 @@ impl Cloud for HuaweiCloud {
         let query = Params::of("limit", PAGE).set("offset", offset);
         let call = Call::get("evs", self.path("v2", "cloudsnapshots/detail")).query(query);
         let answer: answer::Snapshots = self.call(call).await?;
-        Ok(by_offset(offset, answer.snapshots, answer.count))
+        Ok(Page::by_offset(offset, answer.snapshots, answer.count))
     }
 
     async fn create_snapshot(&self, of: &VolumeId, name: &str) -> CloudResult<SnapshotId> {

@@ -3,18 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use lepton_cloud::answer::{gibi, or_default, some, time};
 use lepton_cloud::words::{
     Direction, Image, ImageId, Instance, InstanceId, InstanceState, InstanceType, InstanceTypeName, Network,
     NetworkId, Protocol, Quota, Rule, SecurityGroupId, Snapshot, SnapshotId, Subnet, SubnetId, Volume,
     VolumeId, VolumeState, ZoneId,
 };
-use lepton_model::{Bytes, Cpu, Labels, Market, Timestamp};
-use serde::{Deserialize, Deserializer};
-
-/// The APIs write `null` where they have nothing, in lists and texts alike.
-fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
-    Option::deserialize(from).map(Option::unwrap_or_default)
-}
+use lepton_model::{Bytes, Cpu, Labels, Market};
+use serde::Deserialize;
 
 #[derive(Deserialize)]
 pub(crate) struct Projects {
@@ -179,16 +175,6 @@ struct InterfaceItem {
     subnet_id: String,
 }
 
-/// Texts that are empty when there is nothing.
-fn some<T>(text: String, make: impl FnOnce(String) -> T) -> Option<T> {
-    (!text.is_empty()).then(|| make(text))
-}
-
-/// `2026-01-02T03:04:05Z`; EVS leaves out the `Z`, and means it.
-fn time(text: &str) -> Option<Timestamp> {
-    text.parse().ok().or_else(|| format!("{text}Z").parse().ok())
-}
-
 impl From<ServerItem> for Instance {
     fn from(item: ServerItem) -> Self {
         let state = match (item.status.as_str(), item.task.as_str()) {
@@ -299,7 +285,7 @@ impl From<VolumeItem> for Volume {
             id: VolumeId::new(item.id),
             name: item.name,
             class: item.volume_type,
-            size: Bytes::mebi(item.size.saturating_mul(1_024)),
+            size: gibi(item.size),
             state,
             zone: some(item.availability_zone, ZoneId::new),
             attached_to: item.attachments.into_iter().next().map(|holder| InstanceId::new(holder.server_id)),
@@ -371,7 +357,7 @@ impl From<ImageItem> for Image {
             id: ImageId::new(item.id),
             name: item.name,
             architecture: None,
-            min_disk: (item.min_disk > 0).then(|| Bytes::mebi(item.min_disk.saturating_mul(1_024))),
+            min_disk: (item.min_disk > 0).then(|| gibi(item.min_disk)),
             created_at: time(&item.created_at),
         }
     }

@@ -24,14 +24,6 @@ use crate::client::{Accepted, CBS, CVM, STS, TAG, VPC};
 /// Most items on a page.
 const PAGE: u64 = 100;
 
-/// A page of an action that counts items.
-fn page<T, U: From<T>>(offset: u64, items: Vec<T>, total: u64) -> Page<U> {
-    let next = offset.saturating_add(items.len() as u64);
-    // A page without items ends the list even if the total says otherwise.
-    let more = !items.is_empty() && next < total;
-    Page::by_number(items.into_iter().map(U::from).collect(), next, more)
-}
-
 /// Tags as CVM and CBS take them.
 fn tags(labels: &Labels) -> Value {
     labels.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect()
@@ -126,7 +118,7 @@ impl Cloud for TencentCloud {
             input["InstanceIds"] = json!(filter.ids);
         }
         let answer: answer::DescribeInstances = self.call(CVM, "DescribeInstances", input).await?;
-        let mut page: Page<Instance> = page(offset, answer.instances, answer.total);
+        let mut page: Page<Instance> = Page::by_offset(offset, answer.instances, answer.total);
         page.items.retain(|instance| filter.matches(instance));
         Ok(page)
     }
@@ -213,7 +205,7 @@ impl Cloud for TencentCloud {
         let offset = PageToken::number(next, 0)?;
         let input = json!({"Offset": offset, "Limit": PAGE});
         let answer: answer::DescribeDisks = self.call(CBS, "DescribeDisks", input).await?;
-        Ok(page(offset, answer.disks, answer.total))
+        Ok(Page::by_offset(offset, answer.disks, answer.total))
     }
 
     async fn create_volume(&self, input: &CreateVolumeInput) -> CloudResult<VolumeId> {
@@ -248,7 +240,7 @@ impl Cloud for TencentCloud {
         let offset = PageToken::number(next, 0)?;
         let input = json!({"Offset": offset, "Limit": PAGE});
         let answer: answer::DescribeSnapshots = self.call(CBS, "DescribeSnapshots", input).await?;
-        Ok(page(offset, answer.snapshots, answer.total))
+        Ok(Page::by_offset(offset, answer.snapshots, answer.total))
     }
 
     async fn create_snapshot(&self, of: &VolumeId, name: &str) -> CloudResult<SnapshotId> {
@@ -266,7 +258,7 @@ impl Cloud for TencentCloud {
         let offset = PageToken::number(next, 0)?;
         let input = json!({"Offset": offset, "Limit": PAGE});
         let answer: answer::DescribeImages = self.call(CVM, "DescribeImages", input).await?;
-        let mut page: Page<Image> = page(offset, answer.images, answer.total);
+        let mut page: Page<Image> = Page::by_offset(offset, answer.images, answer.total);
         page.items.retain(|image| filter.name.as_ref().is_none_or(|part| image.name.contains(part)));
         Ok(page)
     }
@@ -275,7 +267,7 @@ impl Cloud for TencentCloud {
         every_page(async |next| {
             let offset = PageToken::number(next, 0)?;
             let answer: answer::DescribeVpcs = self.call(VPC, "DescribeVpcs", vpc_page(offset)).await?;
-            Ok(page(offset, answer.vpcs, answer.total))
+            Ok(Page::by_offset(offset, answer.vpcs, answer.total))
         })
         .await
     }
@@ -284,7 +276,7 @@ impl Cloud for TencentCloud {
         every_page(async |next| {
             let offset = PageToken::number(next, 0)?;
             let answer: answer::DescribeSubnets = self.call(VPC, "DescribeSubnets", vpc_page(offset)).await?;
-            Ok(page(offset, answer.subnets, answer.total))
+            Ok(Page::by_offset(offset, answer.subnets, answer.total))
         })
         .await
     }
@@ -295,7 +287,7 @@ impl Cloud for TencentCloud {
             let offset = PageToken::number(next, 0)?;
             let answer: answer::DescribeSecurityGroups =
                 self.call(VPC, "DescribeSecurityGroups", vpc_page(offset)).await?;
-            Ok(page(offset, answer.groups, answer.total))
+            Ok(Page::by_offset(offset, answer.groups, answer.total))
         })
         .await?;
         let mut groups = Vec::new();

@@ -1,19 +1,13 @@
 //! The JSON of each action, and what it says in Lepton's words. Only what Lepton acts on is read.
 
-use std::net::IpAddr;
-
+use lepton_cloud::answer::{addresses, gibi, or_default, some, time};
 use lepton_cloud::words::{
     Direction, Image, ImageId, Instance, InstanceId, InstanceState, InstanceType, InstanceTypeName, Network,
     NetworkId, Protocol, Rule, SecurityGroupId, Snapshot, SnapshotId, Subnet, SubnetId, Volume, VolumeId,
     VolumeState, ZoneId,
 };
-use lepton_model::{Bytes, Cpu, Labels, Market, Timestamp};
-use serde::{Deserialize, Deserializer};
-
-/// The API writes `null` where it has nothing, in lists and texts alike.
-fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
-    Option::deserialize(from).map(Option::unwrap_or_default)
-}
+use lepton_model::{Cpu, Labels, Market};
+use serde::Deserialize;
 
 /// Structs of an answer. A field with `= or_default` may be absent or null.
 macro_rules! items {
@@ -126,25 +120,8 @@ items! {
     }
 }
 
-/// Texts that are empty when there is nothing.
-fn some<T>(text: String, make: impl FnOnce(String) -> T) -> Option<T> {
-    (!text.is_empty()).then(|| make(text))
-}
-
-fn time(text: &str) -> Option<Timestamp> {
-    text.parse().ok()
-}
-
-fn gibi(size: u64) -> Bytes {
-    Bytes::mebi(size.saturating_mul(1_024))
-}
-
 fn labels(tags: Vec<TagItem>) -> Labels {
     tags.into_iter().map(|tag| (tag.key, tag.value)).collect()
-}
-
-fn addresses(texts: &[String]) -> Vec<IpAddr> {
-    texts.iter().filter_map(|text| text.parse().ok()).collect()
 }
 
 fn zone(placement: Option<Placement>) -> Option<ZoneId> {

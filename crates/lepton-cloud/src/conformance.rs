@@ -35,7 +35,7 @@ use crate::words::{
 use crate::{Cloud, CloudResult, Operation, Power, every_page, launch_once};
 use lepton_model::Market;
 
-pub use ask::ask;
+pub use ask::{ask, ask_for_everything};
 
 /// What is tried, and with what.
 pub struct Trial {

@@ -30,6 +30,7 @@
 //! }
 //! ```
 
+pub mod answer;
 mod cloud;
 #[cfg(feature = "conformance")]
 pub mod conformance;

@@ -54,9 +54,12 @@ impl<T> Page<T> {
         Self { items, next: if more { PageToken::new(next.to_string()) } else { None } }
     }
 
-    /// The same page of something else.
-    pub fn map<U>(self, to: impl FnMut(T) -> U) -> Page<U> {
-        Page { items: self.items.into_iter().map(to).collect(), next: self.next }
+    /// A page of a cloud that skips as many items as it is told, in our words. A page without items ends the list even if
+    /// `total` says otherwise.
+    pub fn by_offset<W: Into<T>>(offset: u64, items: Vec<W>, total: u64) -> Self {
+        let next = offset.saturating_add(items.len() as u64);
+        let more = !items.is_empty() && next < total;
+        Self::by_number(items.into_iter().map(Into::into).collect(), next, more)
     }
 }
 

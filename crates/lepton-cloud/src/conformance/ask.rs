@@ -5,12 +5,31 @@ use std::time::Duration;
 use lepton_model::{Bytes, Market, Name, Timestamp};
 
 use super::labels;
+use super::wiretap::Wiretap;
 use crate::words::{
     CreateSecurityGroupInput, CreateVolumeInput, Direction, ImageFilter, ImageId, InstanceFilter, InstanceId,
     InstanceTypeName, LaunchInput, Measure, MeasurementsInput, NetworkId, PoolId, Protocol, Rule,
     SecurityGroupId, SnapshotId, SubnetId, Target, VolumeId, ZoneId,
 };
-use crate::{Cloud, CloudResult, Operation, Power, Secret};
+use crate::{Cloud, CloudResult, ErrorKind, Operation, Power, Secret};
+
+/// Asks for every operation of a cloud whose requests nobody carries out.
+///
+/// # Panics
+/// A declared one sends nothing or its answer is not read; another sends something or does not refuse.
+pub async fn ask_for_everything(cloud: &dyn Cloud, tap: &Wiretap) {
+    for operation in Operation::ALL {
+        let outcome = ask(cloud, *operation).await;
+        let sent = tap.take().len();
+        if cloud.capabilities().contains(*operation) {
+            assert!(sent > 0, "{operation} sends something");
+            outcome.unwrap_or_else(|error| panic!("{operation}: {error}"));
+        } else {
+            assert_eq!(sent, 0, "{operation} sends nothing");
+            assert_eq!(outcome.unwrap_err().kind, ErrorKind::Unsupported(*operation));
+        }
+    }
+}
 
 /// Asks for an operation.
 ///
