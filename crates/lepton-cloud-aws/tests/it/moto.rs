@@ -44,7 +44,7 @@ async fn conforms() {
         image: images.items.into_iter().next().expect("moto's images").id,
         types: ["t3.small", "t3.medium"].map(InstanceTypeName::new),
         checks_references: false,
-        patience: Duration::from_secs(30),
+        patience: Duration::from_secs(120),
     };
     let report = conformance::run(&trial).await;
     let skipped = [
