@@ -5,17 +5,17 @@
 //! the end (and its peak); processor time is that of the tree over the measured time, after a warm-up.
 
 mod peer;
-mod process;
 mod receiver;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use serde_json::json;
 
+use crate::process;
 use crate::report::Report;
 
 /// Slow sources have been read and buffers have their size.
@@ -122,7 +122,7 @@ fn agent(arguments: &Arguments, seconds: Duration) -> anyhow::Result<Weight> {
         .with_context(|| binary.display().to_string())?;
     let running = Running(child);
     let mut before = 0;
-    let weight = process::weigh(running.0.id(), WARM_UP, seconds, || {
+    let weight = weigh(running.0.id(), WARM_UP, seconds, || {
         before = receiver.counted().1;
         std::thread::sleep(seconds);
         Ok(())
@@ -131,4 +131,25 @@ fn agent(arguments: &Arguments, seconds: Duration) -> anyhow::Result<Weight> {
     ensure!(samples > before, "the agent shipped nothing");
     let samples_per_second = Some((samples - before) as f64 / seconds.as_secs_f64());
     Ok(Weight { series, samples_per_second, ..weight })
+}
+
+/// Weighs the tree of `pid` while `work` runs.
+fn weigh(
+    pid: u32,
+    warm_up: Duration,
+    seconds: Duration,
+    work: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<Weight> {
+    std::thread::sleep(warm_up);
+    let (before, began) = (process::tree(pid)?, Instant::now());
+    work()?;
+    let (after, took) = (process::tree(pid)?, began.elapsed().max(seconds));
+    let cpu_percent = 100.0 * (after.cpu_seconds - before.cpu_seconds) / took.as_secs_f64();
+    Ok(Weight {
+        series: 0,
+        samples_per_second: None,
+        rss_mb: after.rss_mb,
+        peak_mb: after.peak_mb,
+        cpu_percent,
+    })
 }

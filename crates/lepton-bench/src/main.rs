@@ -5,11 +5,13 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod agent_weight;
+mod agents;
 mod data;
 mod decisions;
 mod fleet_price;
 mod gpu_sharing;
 mod ingest;
+mod process;
 mod reassignment;
 mod report;
 mod survival;
@@ -30,6 +32,8 @@ struct Arguments {
 enum Command {
     /// Series, memory and processor time of the real agent, beside its peers.
     AgentWeight(agent_weight::Arguments),
+    /// Thousands of agents on one server: how soon a change reaches the last of them.
+    Agents(agents::Arguments),
     /// Placement decisions a second on a large estate, one core.
     Decisions(decisions::Arguments),
     /// The cheapest fleet of offers for pods, with a proven bound and peers.
@@ -48,6 +52,7 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let report = match arguments.command {
         Command::AgentWeight(a) => agent_weight::run(&a)?,
+        Command::Agents(a) => agents::run(&a)?,
         Command::Decisions(a) => decisions::run(&a)?,
         Command::FleetPrice(a) => fleet_price::run(&a)?,
         Command::GpuSharing(a) => gpu_sharing::run(&a)?,

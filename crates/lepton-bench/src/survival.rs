@@ -17,7 +17,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use serde_json::json;
 
 use crate::report::Report;
-use server::Server;
+pub use server::Server;
 use writer::Acknowledged;
 
 /// Flags of the command.

@@ -3,7 +3,7 @@
 //! Reconcilers, agents' polls and token checks read here, so that none of them costs the store a read. Plans are kept
 //! only until they are carried out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub(crate) struct World {
     pub assignments: Shelf<AssignmentSpec>,
     pub incidents: Shelf<IncidentSpec>,
     pub tokens: Shelf<TokenSpec>,
+    /// Names of the tokens that agents were given, by node.
+    pub agent_tokens: BTreeMap<Name, BTreeSet<Name>>,
     /// Plans that are not carried out yet, oldest first.
     pub pending: BTreeMap<PlanId, Arc<Object<PlanSpec>>>,
     /// The newest plan.
@@ -114,7 +116,13 @@ impl World {
             Kind::Webhook => put(&mut self.webhooks, object),
             Kind::Assignment => put(&mut self.assignments, object),
             Kind::Incident => put(&mut self.incidents, object),
-            Kind::Token => put(&mut self.tokens, object),
+            Kind::Token => {
+                put(&mut self.tokens, object);
+                let place = (object.meta.project.clone(), object.meta.name.clone());
+                if let Some(node) = self.tokens.get(&place).and_then(|token| token.spec.node.clone()) {
+                    self.agent_tokens.entry(node).or_default().insert(place.1);
+                }
+            }
             Kind::Plan => self.put_plan(object),
         }
     }
@@ -144,7 +152,18 @@ impl World {
             Kind::Webhook => drop_from(&mut self.webhooks, key, revision),
             Kind::Assignment => drop_from(&mut self.assignments, key, revision),
             Kind::Incident => drop_from(&mut self.incidents, key, revision),
-            Kind::Token => drop_from(&mut self.tokens, key, revision),
+            Kind::Token => {
+                let place = (key.project.clone(), key.name.clone());
+                let node = self.tokens.get(&place).and_then(|token| token.spec.node.clone());
+                drop_from(&mut self.tokens, key, revision);
+                if let Some(node) = node.filter(|_| !self.tokens.contains_key(&place)) {
+                    let names = self.agent_tokens.entry(node.clone()).or_default();
+                    names.remove(&key.name);
+                    if names.is_empty() {
+                        self.agent_tokens.remove(&node);
+                    }
+                }
+            }
             Kind::Plan => {
                 if let Ok(id) = key.name.as_str().parse() {
                     self.pending.remove(&id);

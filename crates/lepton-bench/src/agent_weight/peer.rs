@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use super::{Running, WARM_UP, Weight, process};
+use super::{Running, WARM_UP, Weight, weigh};
 
 /// Names and weights of those that are installed.
 pub(super) fn measure_all(interval: &str, seconds: Duration) -> anyhow::Result<Vec<(&'static str, Weight)>> {
@@ -39,7 +39,7 @@ fn node_exporter(every: Duration, seconds: Duration) -> anyhow::Result<Weight> {
     let running =
         start(Command::new("prometheus-node-exporter").arg(format!("--web.listen-address={ADDRESS}")))?;
     let mut series = 0;
-    let weight = process::weigh(running.0.id(), WARM_UP, seconds, || {
+    let weight = weigh(running.0.id(), WARM_UP, seconds, || {
         let mut next = Instant::now();
         let end = next + seconds;
         while next < end {
@@ -100,7 +100,7 @@ fn collectd(every: Duration, seconds: Duration) -> anyhow::Result<Weight> {
     ));
     std::fs::write(&config, text)?;
     let running = start(Command::new("collectd").args(["-f", "-C"]).arg(&config))?;
-    let weight = process::weigh(running.0.id(), WARM_UP, seconds, || {
+    let weight = weigh(running.0.id(), WARM_UP, seconds, || {
         std::thread::sleep(seconds);
         Ok(())
     })?;

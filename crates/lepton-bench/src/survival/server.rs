@@ -1,13 +1,15 @@
 //! A server process that is killed and started again on one folder and one port.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+
+use crate::process::{Used, tree};
 
 use super::writer::{BATCH, METRIC};
 
@@ -36,7 +38,8 @@ impl Reach {
         Ok(status)
     }
 
-    fn sql(&self, query: &str) -> Result<Vec<Vec<Value>>> {
+    /// The rows of a statement.
+    pub fn sql(&self, query: &str) -> Result<Vec<Vec<Value>>> {
         let mut answer = self
             .agent
             .post(format!("{}/v1/sql", self.url))
@@ -70,6 +73,11 @@ pub struct Server {
 
 impl Server {
     pub fn start(binary: Option<PathBuf>, folder: &Path) -> Result<Self> {
+        Self::start_with(binary, folder, None)
+    }
+
+    /// Starts it with a configuration file.
+    pub fn start_with(binary: Option<PathBuf>, folder: &Path, config: Option<&Path>) -> Result<Self> {
         let beside = std::env::current_exe()?.with_file_name("lepton");
         let binary = binary.unwrap_or(beside);
         ensure!(
@@ -79,7 +87,7 @@ impl Server {
         );
         // Free now, and nobody else's a moment later on a machine that runs benchmarks.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let child = spawn(&binary, folder, port)?;
+        let child = spawn(&binary, folder, port, config)?;
         let mut server =
             Self { binary, folder: folder.to_owned(), port, child, authorization: String::new() };
         server.wait_ready()?;
@@ -101,13 +109,28 @@ impl Server {
         }
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// Memory and processor time so far.
+    pub fn usage(&self) -> Result<Used> {
+        tree(self.child.id())
+    }
+
+    /// `Bearer …` of its administrator.
+    pub fn authorization(&self) -> &str {
+        &self.authorization
+    }
+
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
     pub fn restart(&mut self) -> Result<()> {
-        self.child = spawn(&self.binary, &self.folder, self.port)?;
+        self.child = spawn(&self.binary, &self.folder, self.port, None)?;
         self.wait_ready()
     }
 
@@ -174,10 +197,13 @@ impl Server {
     }
 }
 
-fn spawn(binary: &Path, folder: &Path, port: u16) -> Result<Child> {
+fn spawn(binary: &Path, folder: &Path, port: u16, config: Option<&Path>) -> Result<Child> {
     let log = std::fs::File::options().create(true).append(true).open(folder.join("server.log"))?;
     let mut command = Command::new(binary);
     command.arg("server").arg("--data").arg(folder).args(["--listen", &format!("127.0.0.1:{port}")]);
+    if let Some(config) = config {
+        command.arg("--config").arg(config);
+    }
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     command.spawn().with_context(|| format!("cannot start {}", binary.display()))
 }

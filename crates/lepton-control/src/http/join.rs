@@ -137,9 +137,9 @@ fn transaction(
         expect: Expect::Present,
     });
 
-    for old in
-        world.tokens.values().filter(|t| t.spec.node.as_ref() == Some(node) && t.status.revoked_at.is_none())
-    {
+    let known = world.agent_tokens.get(node).into_iter().flatten();
+    let known = known.filter_map(|name| world.tokens.get(&estate_place(name)));
+    for old in known.filter(|token| token.status.revoked_at.is_none()) {
         let mut status = old.status.clone();
         status.revoked_at = Some(now);
         let status = to_json(serde_json::to_value(status))?;

@@ -1,42 +1,22 @@
 //! Memory and processor time of a process and all its descendants.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 
-use super::Weight;
-
 /// What a tree of processes has used.
 #[derive(Debug, Default, Clone, Copy)]
-struct Used {
-    cpu_seconds: f64,
-    rss_mb: f64,
-    peak_mb: f64,
+pub struct Used {
+    /// User and system time of all threads.
+    pub cpu_seconds: f64,
+    /// Resident memory now.
+    pub rss_mb: f64,
+    /// Most resident memory so far.
+    pub peak_mb: f64,
 }
 
-/// Weighs the tree of `pid` while `work` runs.
-pub(super) fn weigh(
-    pid: u32,
-    warm_up: Duration,
-    seconds: Duration,
-    work: impl FnOnce() -> anyhow::Result<()>,
-) -> anyhow::Result<Weight> {
-    std::thread::sleep(warm_up);
-    let (before, began) = (tree(pid)?, Instant::now());
-    work()?;
-    let (after, took) = (tree(pid)?, began.elapsed().max(seconds));
-    let cpu_percent = 100.0 * (after.cpu_seconds - before.cpu_seconds) / took.as_secs_f64();
-    Ok(Weight {
-        series: 0,
-        samples_per_second: None,
-        rss_mb: after.rss_mb,
-        peak_mb: after.peak_mb,
-        cpu_percent,
-    })
-}
-
-fn tree(root: u32) -> anyhow::Result<Used> {
+/// What the tree under `root` has used so far.
+pub fn tree(root: u32) -> anyhow::Result<Used> {
     let mut stats = BTreeMap::new();
     for entry in std::fs::read_dir("/proc")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
