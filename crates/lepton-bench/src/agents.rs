@@ -39,7 +39,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<Report> {
-    raise_file_limit(u64::from(arguments.agents) + 1_000)?;
+    raise_file_limit(u64::from(arguments.agents) + 500)?;
     let folder = tempfile::tempdir()?;
     let config = folder.path().join("server.toml");
     std::fs::write(
