@@ -184,7 +184,7 @@ fn measure(nodes: u32, arguments: &Arguments) -> anyhow::Result<Measured> {
 }
 
 /// Processor time this thread has used: what is left of the machine's noise when others use it too.
-fn cpu_seconds() -> f64 {
+pub(crate) fn cpu_seconds() -> f64 {
     let t = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     t.tv_sec as f64 + t.tv_nsec as f64 * 1e-9
 }

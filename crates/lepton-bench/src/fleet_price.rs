@@ -14,6 +14,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use serde_json::{Map, json};
 
 use crate::data::{self, Table};
+use crate::decisions::cpu_seconds;
 use crate::report::Report;
 
 const CPSAT: &str = include_str!("fleet_price/cpsat.py");
@@ -80,15 +81,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Report> {
     list.truncate(arguments.take_pods as usize);
     let pods = grouped(&list);
 
-    let start = Instant::now();
+    let (start, cpu) = (Instant::now(), cpu_seconds());
     let fleet = cheapest_fleet(&offers, &pods, FleetLimits::default())?;
     let seconds = start.elapsed().as_secs_f64();
+    let cpu = cpu_seconds() - cpu;
     let unplaceable: u32 = fleet.unplaceable.iter().map(|i| pods[*i].count).sum();
     verify(&offers, &pods, &fleet.rented, &fleet.unplaceable)?;
     let machines: u32 = fleet.rented.iter().map(|r| r.count).sum();
 
     let mut table = format!(
-        "{} pods of {} kinds, {} offers; {unplaceable} pods fit no offer\n{:<8} {:>12.4} $/h  {machines} machines  {seconds:.3} s\n",
+        "{} pods of {} kinds, {} offers; {unplaceable} pods fit no offer\n{:<8} {:>12.4} $/h  {machines} machines  {seconds:.3} s, of processor {cpu:.3} s\n",
         list.len(),
         pods.len(),
         offers.len(),
@@ -98,6 +100,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Report> {
     let mut metrics = Map::new();
     metrics.insert("dollars_per_hour".into(), json!(fleet.price));
     metrics.insert("seconds".into(), json!(seconds));
+    metrics.insert("cpu_seconds".into(), json!(cpu));
     metrics.insert("machines".into(), json!(machines));
     if arguments.bound {
         let start = Instant::now();

@@ -190,6 +190,11 @@ pub(crate) fn spread_allows(model: &Model<'_>, state: &State, work: u32, spread:
     if here.saturating_add(1).saturating_sub(fewest) > s.max_skew {
         return false;
     }
+    // A first replica in a domain that counts only from then on makes it the emptiest.
+    let counts_from_now = here == 0 && !s.eligible.contains_key(&domain);
+    if counts_from_now && state.most(work, spread).saturating_sub(1) > s.max_skew {
+        return false;
+    }
     // As many replicas must be left as there are domains still to be reached.
     if here > 0 && used < s.min_domains {
         let left = w.replicas - state.running(work);
@@ -224,7 +229,7 @@ pub(crate) fn held_back(
         let (here, fewest, used) = state.spread(work, i, d);
         let most = state.most(work, i);
         let empties = !moves && here == 1 && used <= s.min_domains;
-        let skews = s.eligible.contains_key(&d)
+        let skews = (here > 1 || s.eligible.contains_key(&d))
             && here.saturating_sub(1) < fewest
             && most.saturating_sub(here.saturating_sub(1)) > s.max_skew;
         if empties || skews {

@@ -4,8 +4,7 @@
 //! 1961): a master program chooses how many machines are filled in which way, its prices for pods say which new way of filling
 //! which offer would help, until none does. Whole machines are then taken from its solution a slice at a time and the program
 //! solved again for the rest ("diving"). The bound is Farley's ("A note on bounding a class of linear programming problems",
-//! 1990): the prices, scaled until no machine of any offer could hold more worth of pods than it costs; what a machine could
-//! hold at most is bounded by Lagrangian relaxation and by dynamic programming on a grid.
+//! 1990): prices at which no machine of any offer could hold more worth of pods than it costs.
 //!
 //! Pure and deterministic: limits are counts, never time.
 

@@ -88,10 +88,13 @@ pub fn solve(
     run.place_all();
     let mut steps = 0;
     if problem.strategy.rebalance {
-        steps = improve(&mut run, budget);
-        // Better places may have left room for those that had none.
-        if run.place_refused() {
-            steps += improve(&mut run, &Budget { steps: budget.steps.saturating_sub(steps), ..*budget });
+        // Better places may leave room for those that had none, and what takes it may be worth making room for elsewhere.
+        while steps < budget.steps {
+            let left = Budget { steps: budget.steps - steps, ..*budget };
+            steps += improve(&mut run, &left).max(1);
+            if budget.stopped() || !run.place_refused() {
+                break;
+            }
         }
     }
     let mut solution = run.finish();

@@ -20,11 +20,11 @@ struct Tally {
 /// Replicas of one workload by domain for one spread, and how many eligible domains have how many.
 #[derive(Debug, Clone, Default)]
 struct Histogram {
-    /// Index: replicas in a domain; value: eligible domains with that many.
+    /// Index: replicas in a domain; value: eligible domains, and others in use, with that many.
     eligible_with: Vec<u32>,
     /// The same for all domains in use.
     used_with: Vec<u32>,
-    /// Fewest in any eligible domain.
+    /// Fewest in any of those.
     fewest: u32,
     /// Most in any domain.
     most: u32,
@@ -60,13 +60,17 @@ impl Histogram {
         if self.used_with.get(self.most as usize) == Some(&0) {
             self.most -= 1;
         }
-        if eligible {
+        // A domain that only launched machines have counts as long as it is in use.
+        if eligible || before > 0 {
             self.eligible_with[before as usize] -= 1;
+        }
+        if eligible || after > 0 {
             self.eligible_with[after as usize] += 1;
             self.fewest = self.fewest.min(after);
-            if self.eligible_with[self.fewest as usize] == 0 {
-                self.fewest += 1;
-            }
+        }
+        if self.eligible_with.get(self.fewest as usize) == Some(&0) {
+            let least = self.eligible_with.iter().position(|n| *n > 0);
+            self.fewest = least.map_or(0, |n| n as u32);
         }
         if after == 0 {
             self.by_domain.remove(&domain);

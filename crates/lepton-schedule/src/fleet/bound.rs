@@ -11,7 +11,7 @@ use super::pool::alone;
 
 /// Looks at the relaxation for one offer, as long as that finds something real, and afterwards.
 const LOOKS: [u32; 2] = [400, 4_000];
-const ROUNDS: u32 = 500;
+const ROUNDS: u32 = 400;
 /// A machine may seem to hold this much more worth than its price.
 const CLOSE: f64 = 1.0 + 1e-3;
 

@@ -13,6 +13,8 @@ const DEVICE_ROWS: usize = 3;
 /// Steps of trying shares in devices before it counts as fitting (for the bound) and as not found (for a pattern).
 const PACKINGS: u32 = 2_000;
 
+/// Relaxations that are rounded to a filling; later ones differ little.
+const COMPLETED: u32 = 24;
 /// Most pods put in one by one.
 const DEEPEST: usize = 512;
 
@@ -64,6 +66,7 @@ pub(super) fn fill(kit: &Kit, offer: usize, prices: &[f64], most: &[u32], above:
         bound: above,
         mix: None,
         looks,
+        completed: 0,
         capacity: vec![1.0; rows],
     };
     if o.gpus == 0 {
@@ -129,6 +132,7 @@ struct Search<'a> {
     /// The relaxation there.
     mix: Option<Vec<(usize, f64)>>,
     looks: u32,
+    completed: u32,
     capacity: Vec<f64>,
 }
 
@@ -137,7 +141,7 @@ impl Search<'_> {
     fn branch(&mut self, mut among: Vec<usize>, depth: usize) {
         let mut relaxation = Relaxation::default();
         loop {
-            among.retain(|g| self.of_each[*g] > 0 && self.has_amounts(*g));
+            among.retain(|g| self.of_each[*g] > 0 && self.has_amounts(*g) && self.has_devices(*g));
             let bound = self.value + relaxation.solve(self.goods, &among, &self.capacity);
             if bound <= self.target * (1.0 + 1e-9) {
                 return;
@@ -150,7 +154,10 @@ impl Search<'_> {
                 return;
             }
             self.looks -= 1;
-            self.complete(&relaxation);
+            if self.completed < COMPLETED {
+                self.completed += 1;
+                self.complete(&relaxation, &among);
+            }
             if bound <= self.target * (1.0 + 1e-9) {
                 return;
             }
@@ -183,22 +190,20 @@ impl Search<'_> {
         mix
     }
 
-    /// Rounds the relaxation down and keeps that if it is the best so far.
-    fn complete(&mut self, relaxation: &Relaxation) {
-        let mut order: Vec<(f64, usize)> = Vec::new();
-        for (good, units) in relaxation.basis.iter().zip(&relaxation.units) {
-            if let Some(good) = good {
-                order.push((*units, *good));
-            }
-        }
+    /// Rounds the relaxation down, fills up with what is worth most for what it needs at the relaxation's prices, and keeps that if it is the best
+    /// so far.
+    fn complete(&mut self, relaxation: &Relaxation, among: &[usize]) {
+        let units = relaxation.basis.iter().zip(&relaxation.units);
+        let mut order: Vec<(f64, usize)> = units.filter_map(|(g, units)| Some((*units, (*g)?))).collect();
         order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let mut rest: Vec<(f64, usize)> =
+            among.iter().map(|g| (relaxation.value(self.goods, *g), *g)).collect();
+        rest.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let rounded = order.into_iter().map(|(units, good)| ((units + 1e-9).floor() as u32, good));
         let mut added = Vec::new();
-        for (units, good) in order {
-            for _ in 0..(units + 1e-9).floor() as u32 {
-                if !self.has_amounts(good) || self.of_each[good] == 0 {
-                    break;
-                }
-                if !self.put(good) {
+        for (times, good) in rounded.chain(rest.into_iter().map(|(_, good)| (u32::MAX, good))) {
+            for _ in 0..times {
+                if !self.has_amounts(good) || self.of_each[good] == 0 || !self.put(good) {
                     break;
                 }
                 added.push(good);
@@ -220,6 +225,13 @@ impl Search<'_> {
 
     fn has_amounts(&self, good: usize) -> bool {
         self.kit.pods[self.pods[good]].amounts.iter().zip(&self.left).all(|(a, l)| a <= l)
+    }
+
+    /// Whether one more is not ruled out by the devices left, as far as the relaxation knows.
+    fn has_devices(&self, good: usize) -> bool {
+        let rows = self.goods.rows;
+        let needs = &self.goods.needs[good * rows..][rows - DEVICE_ROWS..rows];
+        needs.iter().zip(&self.capacity[rows - DEVICE_ROWS..]).all(|(n, c)| *n <= c + 1e-9)
     }
 
     /// Puts one more in, unless its shares are known not to fit.

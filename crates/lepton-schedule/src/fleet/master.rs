@@ -6,6 +6,8 @@ use super::pattern::{Kit, Pattern};
 
 /// Reduced costs above this are not negative.
 const NEGATIVE: f64 = -1e-9;
+/// Less than this of a column comes of rounding and of what demand is raised by.
+pub(super) const NOISE: f64 = 1e-4;
 /// Pivots between rebuilding the inverse from scratch.
 const REBUILD: u32 = 300;
 
@@ -76,14 +78,16 @@ impl Master {
     /// Columns in use and how often, as fractions.
     pub(super) fn solution(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
         self.basis.iter().zip(&self.values).filter_map(|(b, v)| match b {
-            Basic::Column(c) if *v > 1e-9 => Some((*c, *v)),
+            Basic::Column(c) if *v > NOISE => Some((*c, *v)),
             _ => None,
         })
     }
 
     /// Changes the demand and starts again from single-pod columns, which are the first `rows`.
     pub(super) fn restart(&mut self, demand: &[u32]) {
-        self.demand = demand.iter().map(|d| f64::from(*d)).collect();
+        // A little more of each, of each a different little, or equal vertices would send the simplex round in circles.
+        let more = |i: usize| 1e-6 * (1.0 + (i as f64 * 0.618_034).fract());
+        self.demand = demand.iter().enumerate().map(|(i, d)| f64::from(*d) + more(i)).collect();
         self.basis = (0..self.rows).map(Basic::Column).collect();
         self.rebuild();
         self.solve();
@@ -91,7 +95,6 @@ impl Master {
 
     /// Pivots until no known column helps.
     pub(super) fn solve(&mut self) {
-        // Dantzig's rule may circle among equal vertices; the limit ends that.
         for _ in 0..50 * self.rows + 1000 {
             let Some(entering) = self.entering() else { return };
             if !self.pivot(entering) {

@@ -6,6 +6,11 @@
 /// Reduced worth below this is none.
 const NONE: f64 = 1e-11;
 
+/// Smallest number to divide by.
+const SMALLEST: f64 = 1e-8;
+/// Pivots for each capacity before what has been found is the answer.
+const PIVOTS: usize = 20;
+
 /// What one unit of each good needs, as shares of a whole machine, row by row, and what it is worth.
 #[derive(Debug, Default)]
 pub(super) struct Goods {
@@ -20,6 +25,13 @@ impl Goods {
     fn needs(&self, good: usize) -> &[f64] {
         &self.needs[good * self.rows..][..self.rows]
     }
+}
+
+/// What a pivot brings into the solution: more of a good, or capacity left over.
+#[derive(Debug, Clone, Copy)]
+enum Entering {
+    Good(usize),
+    Left(usize),
 }
 
 /// A program solved again and again with other capacities and fewer goods.
@@ -41,16 +53,20 @@ impl Relaxation {
         self.basis.clear();
         self.basis.resize(n, None);
         self.units.clear();
-        self.units.extend_from_slice(capacity);
+        // A little more of each, of each a different little, or equal vertices would send the simplex round in circles. The bound is of the
+        // true capacities.
+        self.units.extend(capacity.iter().enumerate().map(|(r, c)| c + 1e-7 * (1.0 + 0.37 * r as f64)));
         self.inverse.clear();
         self.inverse.resize(n * n, 0.0);
         (0..n).for_each(|i| self.inverse[i * n + i] = 1.0);
         self.prices.clear();
         self.prices.resize(n, 0.0);
         self.direction.resize(n, 0.0);
-        for _ in 0..20 * n + 20 {
-            let reduced = |g: usize| goods.worth[g] - dot(&self.prices, goods.needs(g));
-            let best = among.iter().map(|g| (reduced(*g), *g)).max_by(|a, b| a.0.total_cmp(&b.0));
+        for _ in 0..PIVOTS * n {
+            let gain = |g: &usize| goods.worth[*g] - dot(&self.prices, goods.needs(*g));
+            let in_goods = among.iter().map(|g| (gain(g), Entering::Good(*g)));
+            let in_leaving = self.prices.iter().enumerate().map(|(r, p)| (-p, Entering::Left(r)));
+            let best = in_goods.chain(in_leaving).max_by(|a, b| a.0.total_cmp(&b.0));
             let Some((_, entering)) = best.filter(|(gain, _)| *gain > NONE) else { break };
             if !self.pivot(goods, entering) {
                 return f64::INFINITY;
@@ -59,15 +75,28 @@ impl Relaxation {
         self.bound(goods, among, capacity)
     }
 
-    fn pivot(&mut self, goods: &Goods, entering: usize) -> bool {
+    /// What a good is worth for what it needs, at the prices of capacity: 1 for the goods of the solution, less for others.
+    pub(super) fn value(&self, goods: &Goods, good: usize) -> f64 {
+        goods.worth[good] / dot(&self.prices, goods.needs(good)).max(1e-12)
+    }
+
+    fn pivot(&mut self, goods: &Goods, entering: Entering) -> bool {
         let n = goods.rows;
         for r in 0..n {
-            self.direction[r] = dot(&self.inverse[r * n..][..n], goods.needs(entering));
+            let row = &self.inverse[r * n..][..n];
+            self.direction[r] = match entering {
+                Entering::Good(g) => dot(row, goods.needs(g)),
+                Entering::Left(capacity) => row[capacity],
+            };
         }
         let mut leaving: Option<(f64, usize)> = None;
-        for (r, d) in self.direction.iter().enumerate().filter(|(_, d)| **d > 1e-10) {
+        for (r, d) in self.direction.iter().enumerate().filter(|(_, d)| **d > SMALLEST) {
             let ratio = self.units[r].max(0.0) / d;
-            if leaving.is_none_or(|(least, _)| ratio < least) {
+            // Between equal ratios the larger pivot is the safer one.
+            let better = leaving.is_none_or(|(least, row)| {
+                ratio < least - 1e-12 || (ratio <= least + 1e-12 && *d > self.direction[row])
+            });
+            if better {
                 leaving = Some((ratio, r));
             }
         }
@@ -76,7 +105,10 @@ impl Relaxation {
             *units -= step * d;
         }
         self.units[row] = step;
-        self.basis[row] = Some(entering);
+        self.basis[row] = match entering {
+            Entering::Good(g) => Some(g),
+            Entering::Left(_) => None,
+        };
         let pivot = self.direction[row];
         self.inverse[row * n..][..n].iter_mut().for_each(|x| *x /= pivot);
         for r in (0..n).filter(|r| *r != row) {
@@ -92,14 +124,15 @@ impl Relaxation {
         true
     }
 
-    /// What the capacities are worth at prices at which no good is worth more than what it needs.
+    /// What the capacities are worth at their prices, and whatever a good is worth beyond what it needs, as often as it could fit.
     fn bound(&mut self, goods: &Goods, among: &[usize], capacity: &[f64]) -> f64 {
         self.prices.iter_mut().for_each(|p| *p = p.max(0.0));
-        let mut scale: f64 = 1.0;
-        for &g in among.iter().filter(|g| goods.worth[**g] > 0.0) {
-            scale = scale.max(goods.worth[g] / dot(&self.prices, goods.needs(g)));
-        }
-        if scale.is_finite() { dot(&self.prices, capacity) * scale } else { f64::INFINITY }
+        let beyond = |g: usize| {
+            let gain = goods.worth[g] - dot(&self.prices, goods.needs(g));
+            let largest = goods.needs(g).iter().copied().fold(0.0, f64::max);
+            if gain > 0.0 { gain / largest } else { 0.0 }
+        };
+        dot(&self.prices, capacity) + among.iter().map(|g| beyond(*g)).sum::<f64>()
     }
 }
 

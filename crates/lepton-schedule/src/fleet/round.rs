@@ -1,5 +1,6 @@
 //! From fractions of machines to machines.
 
+use super::master::NOISE;
 use super::pattern::{Bin, Kit, Pattern};
 use super::pool::Pool;
 
@@ -17,7 +18,7 @@ pub(super) fn machines(kit: &Kit, mut pool: Pool, demand: &[u32]) -> Vec<(Patter
         parts.sort_by(|a, b| fraction(b.1).total_cmp(&fraction(a.1)).then(a.0.cmp(&b.0)));
         let mut taken = 0;
         for &(p, times) in &parts {
-            taken += take(&pool.patterns[p], (times + 1e-9).floor() as u32, &mut left, &mut machines);
+            taken += take(&pool.patterns[p], (times + NOISE).floor() as u32, &mut left, &mut machines);
         }
         if taken == 0 {
             for (k, &(p, times)) in parts.iter().enumerate() {
@@ -37,7 +38,7 @@ pub(super) fn machines(kit: &Kit, mut pool: Pool, demand: &[u32]) -> Vec<(Patter
 }
 
 fn fraction(times: f64) -> f64 {
-    times - (times + 1e-9).floor()
+    times - (times + NOISE).floor()
 }
 
 /// Takes machines of a pattern, the last one with fewer pods where there are not enough; returns how many.
