@@ -15,7 +15,8 @@ pub use agent::{
 };
 pub use explain::{ExplainReport, ReplicaExplanation};
 pub use object::{
-    ApplyInput, ApplyOutcome, ApplyReport, ApplyResult, DeleteReport, IncidentInput, ObjectList, WatchMessage,
+    ApplyInput, ApplyOutcome, ApplyReport, ApplyResult, DeleteReport, IncidentInput, ObjectList, PlanRequest,
+    WatchMessage,
 };
 pub use offer::{OfferImport, OfferList, OfferRow};
 pub use sql::{SqlColumn, SqlInput, SqlReport};

@@ -62,6 +62,7 @@ fn ordinary() -> OpenApiRouter<App> {
         .routes(routes!(front::openapi))
         .routes(routes!(apply::apply))
         .routes(routes!(apply::plan))
+        .routes(routes!(apply::estate))
         .routes(routes!(objects::list))
         .routes(routes!(objects::get, objects::delete))
         .routes(routes!(offers::list, offers::import))

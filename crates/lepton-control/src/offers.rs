@@ -3,12 +3,15 @@
 //! Imported offers lie in `server/offers.csv`, written anew and whole with every import, so that what was answered with 2xx is
 //! on disk and a crash leaves the file of before or of after.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lepton_cloud::offers::{Added, Catalog, TableError, read, write};
+use lepton_model::{Exchange, Name, NodeSpec, Object};
+use lepton_plan::NodePrice;
 use parking_lot::{Mutex, RwLock};
 
 use crate::error::ServeError;
@@ -89,4 +92,24 @@ impl Offers {
             None => Ok(()),
         }
     }
+}
+
+/// What nodes cost an hour, in the base currency: their own price, else that of their offer. One whose currency has no rate has no
+/// known price. A node is rented when its label `instance_type` says what a cloud calls it.
+pub(crate) fn prices<'a>(
+    nodes: impl IntoIterator<Item = &'a Object<NodeSpec>>,
+    catalog: &Catalog,
+    exchange: &Exchange,
+) -> BTreeMap<Name, NodePrice> {
+    let price = |node: &Object<NodeSpec>| {
+        let (money, source) = match (node.spec.price, catalog.of_node(&node.meta.labels)) {
+            (Some(own), _) => (own, "spec.price".to_owned()),
+            (None, Some(offer)) => (offer.price_hour, format!("{}, {}", offer.source, offer.as_of)),
+            (None, None) => return None,
+        };
+        let hour = exchange.convert(money, exchange.base).ok()?.amount;
+        let rented = node.meta.labels.contains_key("instance_type");
+        Some((node.meta.name.clone(), NodePrice { hour, rented, source }))
+    };
+    nodes.into_iter().filter_map(price).collect()
 }

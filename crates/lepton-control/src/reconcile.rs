@@ -7,6 +7,7 @@
 //! agents' reports ─► health_rollup ─► status of nodes, services, jobs
 //!                                        │ changes
 //!        placement_plan ─► Plan ─► assignment_execute ─► Assignments ─► agents
+//!        rebalance ─► advice, or Plan
 //!        repair_escalate ─► Incidents ─► webhook_notify           data_retain
 //! ```
 
@@ -16,6 +17,7 @@ mod driver;
 mod health_rollup;
 mod memory;
 mod placement_plan;
+mod rebalance;
 mod repair_escalate;
 pub(crate) mod reports;
 mod webhook_notify;
@@ -29,7 +31,7 @@ use crate::app::App;
 
 pub(crate) use driver::{Reconcilers, start};
 pub(crate) use memory::Memory;
-pub(crate) use placement_plan::preview;
+pub(crate) use placement_plan::{preview, take_snapshot};
 
 /// Why a run failed. The next run tries again.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +84,13 @@ const ALL: &[Reconciler] = &[
         every: Some(Duration::from_secs(5)),
         wakes: true,
         run: |app, fence| Box::pin(assignment_execute::run(app, fence)),
+    },
+    Reconciler {
+        name: "rebalance",
+        description: "advises or makes moves that save money or even load, as the policy says",
+        every: Some(Duration::from_secs(2)),
+        wakes: false,
+        run: |app, fence| Box::pin(rebalance::run(app, fence)),
     },
     Reconciler {
         name: "repair_escalate",

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lepton_model::{
     AnyObject, AssignmentSpec, IncidentSpec, JobSpec, Key, Kind, Name, NodeSpec, Object, PlanId, PlanPhase,
-    PlanSpec, RunbookSpec, ServiceSpec, Spec, TokenSpec, WebhookSpec,
+    PlanSpec, PolicySpec, RunbookSpec, ServiceSpec, Spec, TokenSpec, WebhookSpec,
 };
 use lepton_store::{ListInput, StoreError, WatchInput};
 use parking_lot::RwLock;
@@ -33,6 +33,7 @@ pub(crate) struct World {
     pub jobs: Shelf<JobSpec>,
     pub runbooks: Shelf<RunbookSpec>,
     pub webhooks: Shelf<WebhookSpec>,
+    pub policies: Shelf<PolicySpec>,
     pub assignments: Shelf<AssignmentSpec>,
     pub incidents: Shelf<IncidentSpec>,
     pub tokens: Shelf<TokenSpec>,
@@ -73,35 +74,12 @@ fn drop_from<S: Spec>(shelf: &mut Shelf<S>, key: &Key, revision: u64) {
 }
 
 impl World {
-    /// Sets an object as if it had been applied, keeping what is known of the one it replaces.
-    pub fn imagine(&mut self, mut object: AnyObject) {
-        let place = (object.meta.project.clone(), object.meta.name.clone());
-        let before = match object.kind {
-            Kind::Node => {
-                self.nodes.get(&place).map(|old| (old.meta.clone(), serde_json::to_value(&old.status)))
-            }
-            Kind::Service => {
-                self.services.get(&place).map(|old| (old.meta.clone(), serde_json::to_value(&old.status)))
-            }
-            Kind::Job => {
-                self.jobs.get(&place).map(|old| (old.meta.clone(), serde_json::to_value(&old.status)))
-            }
-            _ => None,
-        };
-        if let Some((meta, Ok(status))) = before {
-            object.meta.generation = meta.generation + 1;
-            object.meta.revision = object.meta.revision.max(meta.revision);
-            object.status = status;
-        }
-        self.put(&object);
-    }
-
     /// Whether a change may matter to placement: all but news of replicas, which the reports themselves tell.
     fn matters(&self, object: &AnyObject) -> bool {
         let place = (object.meta.project.clone(), object.meta.name.clone());
         let generation = match object.kind {
             Kind::Service => self.services.get(&place).map(|old| old.meta.generation),
-            Kind::Incident | Kind::Token | Kind::Webhook => Some(object.meta.generation),
+            Kind::Incident | Kind::Token | Kind::Webhook | Kind::Policy => Some(object.meta.generation),
             Kind::Node | Kind::Job | Kind::Runbook | Kind::Assignment | Kind::Plan => None,
         };
         generation != Some(object.meta.generation)
@@ -114,6 +92,7 @@ impl World {
             Kind::Job => put(&mut self.jobs, object),
             Kind::Runbook => put(&mut self.runbooks, object),
             Kind::Webhook => put(&mut self.webhooks, object),
+            Kind::Policy => put(&mut self.policies, object),
             Kind::Assignment => put(&mut self.assignments, object),
             Kind::Incident => put(&mut self.incidents, object),
             Kind::Token => {
@@ -150,6 +129,7 @@ impl World {
             Kind::Job => drop_from(&mut self.jobs, key, revision),
             Kind::Runbook => drop_from(&mut self.runbooks, key, revision),
             Kind::Webhook => drop_from(&mut self.webhooks, key, revision),
+            Kind::Policy => drop_from(&mut self.policies, key, revision),
             Kind::Assignment => drop_from(&mut self.assignments, key, revision),
             Kind::Incident => drop_from(&mut self.incidents, key, revision),
             Kind::Token => {

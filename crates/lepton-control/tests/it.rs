@@ -19,5 +19,7 @@ mod objects;
 mod offers;
 #[path = "it/openapi.rs"]
 mod openapi;
+#[path = "it/rebalance.rs"]
+mod rebalance;
 #[path = "it/telemetry.rs"]
 mod telemetry;

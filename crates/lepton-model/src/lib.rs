@@ -32,12 +32,14 @@ mod node;
 mod object;
 mod offer;
 mod plan;
+mod policy;
 mod process;
 mod quantity;
 mod repair;
 mod replica;
 mod role;
 mod service;
+mod strategy;
 mod time;
 mod timeline;
 mod webhook;
@@ -55,7 +57,14 @@ pub use name::{Name, NameError};
 pub use node::{Condition, Facts, NodePhase, NodeSpec, NodeStatus};
 pub use object::{AnyObject, Key, Kind, Manifest, Meta, Object, Scope, Spec};
 pub use offer::{Market, Offer, SharedText};
-pub use plan::{Action, ActionKind, Plan, PlanPhase, PlanSpec, PlanStatus, Risk, Unplaced};
+pub use plan::{
+    Action, ActionKind, Plan, PlanPhase, PlanReport, PlanSpec, PlanStatus, PlannedMove, Risk, RunnerUp,
+    Terms, Unplaced,
+};
+pub use policy::{
+    DisruptionBudget, PolicySpec, PolicyStatus, RebalanceAdvice, RebalanceMode, RebalancePolicy,
+    RebalanceStep,
+};
 pub use process::{Backoff, CrashLoop, LogPolicy, Restart, RestartPolicy, StopPolicy, StopSignal};
 pub use quantity::{Bytes, Cpu, QuantityError, Resources};
 pub use repair::{CommandStep, RepairAction, RepairStep, RunbookSpec};
@@ -64,6 +73,7 @@ pub use role::{Role, TokenSpec, TokenStatus};
 pub use service::{
     PartitionPolicy, Placement, Port, Rollout, ServicePhase, ServiceSpec, ServiceStatus, Spread,
 };
+pub use strategy::{Strategy, StrategyError};
 pub use time::{Day, DayError, Period, PeriodError, Timestamp};
 pub use timeline::{Act, Actor, Outcome, Subject, TimelineEntry};
 pub use webhook::{WebhookEvent, WebhookSpec, WebhookStatus};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FieldErrors, Kind, Resources, Spec, Timestamp};
+use crate::{FieldErrors, Kind, Money, Resources, Spec, Timestamp};
 
 /// What its owner wants of a node. Made by the agent's joining; people edit it to cordon the node.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -14,12 +14,22 @@ pub struct NodeSpec {
     pub draining: bool,
     /// Kept free for the machine's own needs.
     pub reserved: Resources,
+    /// What it costs an hour. Absent, its offer in the catalog tells, by the labels `cloud`, `region`, `instance_type`, and
+    /// `zone` and `market` where they matter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<Money>,
 }
 
 impl Spec for NodeSpec {
     const KIND: Kind = Kind::Node;
     type Status = NodeStatus;
-    fn validate(&self, _: &mut FieldErrors) {}
+    fn validate(&self, errors: &mut FieldErrors) {
+        errors.require(
+            self.price.is_none_or(|price| !price.amount.is_sign_negative()),
+            "spec.price.amount",
+            "must not be negative",
+        );
+    }
 }
 
 /// A node's state in one word.

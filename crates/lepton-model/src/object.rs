@@ -81,6 +81,8 @@ kinds! {
     Runbook => "runbook", "runbooks", Project, applied: true;
     /// An address that is told of incidents.
     Webhook => "webhook", "webhooks", Project, applied: true;
+    /// What Lepton may do by itself.
+    Policy => "policy", "policies", Estate, applied: true;
     /// Everything one node should run.
     Assignment => "assignment", "assignments", Estate, applied: false;
     /// An immutable decision of the planner.
@@ -230,6 +232,19 @@ pub struct Object<S: Spec> {
 }
 
 impl<S: Spec> Object<S> {
+    /// The same, spec and status untyped.
+    ///
+    /// # Errors
+    /// When one of them has no JSON form.
+    pub fn untyped(&self) -> serde_json::Result<AnyObject> {
+        Ok(AnyObject {
+            kind: S::KIND,
+            meta: self.meta.clone(),
+            spec: serde_json::to_value(&self.spec)?,
+            status: serde_json::to_value(&self.status)?,
+        })
+    }
+
     /// Its address.
     pub fn key(&self) -> Key {
         Key { kind: S::KIND, project: self.meta.project.clone(), name: self.meta.name.clone() }
@@ -320,6 +335,15 @@ impl Manifest {
             Kind::Job => crate::JobSpec::parse(&self.spec).map(drop),
             Kind::Runbook => crate::RunbookSpec::parse(&self.spec).map(drop),
             Kind::Webhook => crate::WebhookSpec::parse(&self.spec).map(drop),
+            Kind::Policy => {
+                let only = crate::PolicySpec::NAME;
+                errors.require(
+                    self.name == only,
+                    "name",
+                    format!("the estate has one policy; call it {only}"),
+                );
+                crate::PolicySpec::parse(&self.spec).map(drop)
+            }
             kind => {
                 let applied: Vec<_> =
                     Kind::ALL.iter().filter(|k| k.is_applied()).map(|k| k.as_str()).collect();

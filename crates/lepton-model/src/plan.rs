@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FieldErrors, Kind, Money, Name, Object, PlanId, ReplicaName, Spec, Timestamp};
+use crate::{
+    Currency, FieldErrors, Kind, Money, Name, Object, Period, PlanId, ReplicaName, Spec, Strategy, Timestamp,
+};
 
 /// How much can go wrong with an action.
 #[derive(
@@ -53,11 +55,14 @@ pub struct PlanSpec {
     pub actions: Vec<Action>,
     /// What was wanted and cannot be.
     pub unplaced: Vec<Unplaced>,
-    /// Change of the estate's running cost per hour, where prices are known.
+    /// Change of what the rented nodes in use cost an hour, where prices are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_per_hour: Option<Money>,
     /// The largest risk among its actions.
     pub risk: Risk,
+    /// How good it is, and what it was weighed by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<PlanReport>,
 }
 
 impl Spec for PlanSpec {
@@ -77,9 +82,111 @@ pub struct Action {
     pub reason: String,
     /// The second-best choice and why it lost, where there was a choice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub runner_up: Option<String>,
+    pub runner_up: Option<RunnerUp>,
     /// How much can go wrong.
     pub risk: Risk,
+}
+
+/// The second-best node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RunnerUp {
+    /// Which.
+    pub node: String,
+    /// What it would have cost more, by term.
+    pub costs_more: Terms,
+    /// The term that decided, in words.
+    pub why: String,
+}
+
+impl std::fmt::Display for RunnerUp {
+    /// `edge-2: costs 0.0300 more over the horizon (0.0280 load, 0.0020 moving)`
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let terms = self.costs_more.named().into_iter().filter(|(_, amount)| amount.abs() >= 0.00005);
+        let terms: Vec<_> = terms.map(|(name, amount)| format!("{amount:.4} {name}")).collect();
+        if terms.is_empty() {
+            return write!(f, "{}: {}", self.node, self.why);
+        }
+        let total = self.costs_more.total();
+        write!(f, "{}: costs {total:.4} more over the horizon ({})", self.node, terms.join(", "))
+    }
+}
+
+/// The scheduler's objective by term: money over the horizon, each term weighed by the strategy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Terms {
+    /// Machines.
+    pub machines: f64,
+    /// Data leaving regions.
+    pub egress: f64,
+    /// Uneven load.
+    pub balance: f64,
+    /// Wishes not granted and optional spread broken.
+    pub wishes: f64,
+    /// Moves.
+    pub moves: f64,
+}
+
+impl Terms {
+    /// Each with its name, as people are told.
+    pub const fn named(&self) -> [(&'static str, f64); 5] {
+        [
+            ("machines", self.machines),
+            ("egress", self.egress),
+            ("load", self.balance),
+            ("wishes and spread", self.wishes),
+            ("moving", self.moves),
+        ]
+    }
+
+    /// Their sum.
+    pub fn total(&self) -> f64 {
+        self.named().into_iter().map(|(_, amount)| amount).sum()
+    }
+}
+
+/// How good a plan is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PlanReport {
+    /// What "better" meant.
+    pub strategy: Strategy,
+    /// How long what is saved is believed to last.
+    pub horizon: Period,
+    /// Currency of every figure here.
+    pub currency: Currency,
+    /// The objective of leaving everything as it was.
+    pub before: Terms,
+    /// The objective of what the scheduler aims at.
+    pub objective: Terms,
+    /// No placement of the same replicas has a lower total.
+    pub lower_bound: f64,
+    /// How far the total is above the bound, as a share of it; absent when the bound is 0 and the total is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<f64>,
+    /// Moves of running replicas in an order in which none overloads a node; those of this plan come first.
+    pub moves: Vec<PlannedMove>,
+    /// What the rented nodes in use cost an hour before.
+    pub cost_before: Money,
+    /// What they cost after this plan.
+    pub cost_after: Money,
+    /// What they cost once every move is done.
+    pub cost_aim: Money,
+    /// Rented nodes that hold nothing once every move is done.
+    pub idle: Vec<Name>,
+    /// Ready nodes that no price is known of.
+    pub unpriced: u32,
+}
+
+/// A running replica changes nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PlannedMove {
+    /// Which.
+    pub replica: ReplicaName,
+    /// Where it leaves.
+    pub from: Name,
+    /// Where it goes.
+    pub to: Name,
+    /// Why.
+    pub why: String,
 }
 
 /// What an action does.

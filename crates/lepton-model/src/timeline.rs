@@ -92,6 +92,8 @@ pub enum Act {
     Plan,
     /// A plan was carried out.
     PlanExecute,
+    /// Rebalancing advised, began or ended a step.
+    Rebalance,
     /// An agent joined.
     NodeJoin,
     /// A node's lease ran out.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use lepton_model::{
-    Action, ActionKind, AssignedReplica, Kind, Name, PlanId, PlanSpec, ReplicaName, ReplicaPhase, Risk,
-    Timestamp, Unplaced,
+    Action, ActionKind, AssignedReplica, Kind, Money, Name, PlanId, PlanReport, PlanSpec, PlannedMove,
+    ReplicaName, ReplicaPhase, Risk, RunnerUp, Timestamp, Unplaced,
 };
 use lepton_schedule::{Budget, ProblemError, Solution, solve};
 
@@ -12,7 +12,7 @@ use crate::ports::PortBook;
 use crate::rollout::{self, Running};
 use crate::snapshot::Assigned;
 use crate::wanted::{Wanted, wanted};
-use crate::{Snapshot, problem};
+use crate::{Aim, MoveLimits, Snapshot, problem, report};
 
 /// What a plan is made from.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +25,8 @@ pub struct PlanInput<'a> {
     pub parent: Option<PlanId>,
     /// The estate.
     pub snapshot: &'a Snapshot,
+    /// What to aim at beyond keeping everything running; without it, nothing that runs well moves.
+    pub aim: Option<&'a Aim>,
 }
 
 /// Why no plan could be made.
@@ -48,14 +50,25 @@ impl From<ProblemError> for PlanError {
 pub fn plan(input: &PlanInput<'_>) -> Result<PlanSpec, PlanError> {
     let wanted = wanted(input.snapshot);
     let mut draft = Draft::new(input, &wanted);
-    draft.stop_unwanted();
-    let solution = {
-        let problem = problem::problem(input.snapshot, &wanted);
-        solve(&problem, &problem::previous(&draft.placed, &wanted), &Budget::default())?
-    };
-    draft.place(&solution);
-    draft.roll_out();
-    Ok(draft.finish())
+    let problem = problem::problem(input.snapshot, &wanted, input.aim);
+    let solution = solve(&problem, &problem::previous(&draft.placed, &wanted), &Budget::default())?;
+    let moves = report::moves(&solution, &wanted);
+    match input.aim.and_then(|aim| aim.limits.as_ref()) {
+        Some(limits) => draft.move_some(&solution, &moves, limits),
+        None => {
+            draft.stop_unwanted();
+            draft.place(&solution);
+            draft.roll_out();
+        }
+    }
+    let moves = moves.into_iter().map(|(_, planned)| planned).collect();
+    let placed = draft.placed.iter().filter_map(|((workload, position), node)| {
+        let want = wanted.get(*workload)?;
+        Some((want.replica(*want.ordinals.get(*position as usize)?), *node))
+    });
+    let placed = placed.collect();
+    let report = report::report(input.snapshot, input.aim, &solution, moves, &placed, &draft.actions);
+    Ok(draft.finish(report))
 }
 
 /// Position of a workload in the wanted list, and of a copy among its ordinals.
@@ -93,7 +106,7 @@ impl<'a> Draft<'a> {
         Self { input, wanted, slots, assigned, placed, ports, actions: Vec::new(), unplaced: Vec::new() }
     }
 
-    fn act(&mut self, replica: &ReplicaName, kind: ActionKind, reason: String, runner_up: Option<String>) {
+    fn act(&mut self, replica: &ReplicaName, kind: ActionKind, reason: String, runner_up: Option<RunnerUp>) {
         let risk = match kind {
             ActionKind::Start { .. } => Risk::Low,
             ActionKind::Stop { .. } | ActionKind::Update { .. } => Risk::Medium,
@@ -173,6 +186,52 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// The first of the scheduler's moves, up to the first that a limit forbids: any beginning of their order can be carried
+    /// out. A service keeps as many replicas as its rollouts do.
+    fn move_some(&mut self, solution: &Solution, moves: &[(usize, PlannedMove)], limits: &MoveLimits) {
+        let mut left = limits.projects.clone();
+        let mut down: BTreeMap<usize, u32> = BTreeMap::new();
+        for (at, planned) in moves {
+            let (Some(want), Some((workload, position))) =
+                (self.wanted.get(*at), self.slots.get(&planned.replica).copied())
+            else {
+                break;
+            };
+            let home = self.placed.get(&(workload, position)).copied().filter(|home| **home == planned.from);
+            let reason = solution.reasons.iter().find(|reason| {
+                reason.ordinal == position
+                    && reason.node == planned.to.as_str()
+                    && reason.workload == want.workload()
+            });
+            let serving = *down.entry(*at).or_insert_with(|| self.not_serving(*at));
+            let budget = left.entry(planned.replica.project.clone()).or_default();
+            let (Some(home), Some(reason)) = (home, reason) else { break };
+            if *budget == 0 || serving >= want.max_unavailable {
+                break;
+            }
+            *budget -= 1;
+            *down.entry(*at).or_default() += 1;
+            self.start(want, &planned.replica, Some(home), reason);
+        }
+    }
+
+    /// Copies of a workload that do not serve where they are assigned.
+    fn not_serving(&self, at: usize) -> u32 {
+        let Some(want) = self.wanted.get(at) else { return 0 };
+        let serves = |ordinal: &&u32| {
+            let replica = want.replica(**ordinal);
+            let place = self.assigned.get(&replica).and_then(|places| places.first());
+            place.is_some_and(|(node, assigned)| {
+                let report = self.input.snapshot.report(&replica, node);
+                report.is_some_and(|r| {
+                    r.phase == ReplicaPhase::Running && r.incarnation == assigned.incarnation
+                })
+            })
+        };
+        let serving = want.ordinals.iter().filter(serves).count();
+        u32::try_from(want.ordinals.len() - serving).unwrap_or(u32::MAX)
+    }
+
     /// The lost node that still has the replica.
     fn stranded(&self, replica: &ReplicaName) -> Option<&'a Name> {
         let (node, _) = self.assigned.get(replica)?.first()?;
@@ -205,7 +264,7 @@ impl<'a> Draft<'a> {
             return;
         }
         let ports = self.ports.take(&node, want.ports, None);
-        let runner_up = reason.runner_up.as_ref().map(|r| format!("{}: {}", r.node, r.why));
+        let runner_up = reason.runner_up.as_ref().map(report::runner_up);
         let kind = ActionKind::Start {
             node,
             incarnation: self.input.snapshot.revision,
@@ -273,7 +332,9 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn finish(self) -> PlanSpec {
+    fn finish(self, report: PlanReport) -> PlanSpec {
+        let change = report.cost_after.amount.saturating_sub(report.cost_before.amount);
+        let priced = !self.input.snapshot.prices.is_empty();
         let risk = self.actions.iter().map(|action| action.risk).max().unwrap_or_default();
         PlanSpec {
             id: self.input.id,
@@ -283,8 +344,9 @@ impl<'a> Draft<'a> {
             reason: summary(&self.actions, &self.unplaced),
             actions: self.actions,
             unplaced: self.unplaced,
-            price_per_hour: None,
+            price_per_hour: priced.then(|| Money::new(change, report.currency)),
             risk,
+            report: Some(report),
         }
     }
 }

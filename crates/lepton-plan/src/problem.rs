@@ -2,27 +2,56 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lepton_model::{NodePhase, NodeSpec, Object, Requirement, Resources};
+use lepton_model::{Kind, NodePhase, NodeSpec, Object, Requirement, Resources};
 use lepton_schedule::problem::{self, Condition, NodeState, Selector};
-use lepton_schedule::{Assignment, Placement, Problem, Strategy, Workload};
+use lepton_schedule::{Assignment, Exchange, Placement, Price, Problem, Strategy, Workload};
+use rust_decimal::Decimal;
 
 /// Largest amount the solver counts, so that its sums cannot overflow.
 const MAX_AMOUNT: i64 = 1 << 53;
 
-use crate::Snapshot;
+/// More than any saving is worth.
+const NEVER: u32 = 1_000_000;
+
 use crate::ports::RANGE as CHOSEN;
 use crate::wanted::Wanted;
+use crate::{Aim, Snapshot};
 
 /// Nodes and workloads for the solver. A workload's ordinals are positions in [`Wanted::ordinals`].
-pub(crate) fn problem(snapshot: &Snapshot, wanted: &[Wanted<'_>]) -> Problem {
+pub(crate) fn problem(snapshot: &Snapshot, wanted: &[Wanted<'_>], aim: Option<&Aim>) -> Problem {
     let ready = snapshot.nodes.iter().filter(|node| node.status.phase == NodePhase::Ready);
     Problem {
         nodes: ready.map(|object| node(object, snapshot)).collect(),
-        workloads: wanted.iter().map(workload).collect(),
-        // Nothing that runs well is moved for a better objective; that is a policy of its own.
-        strategy: Strategy { rebalance: false, ..Strategy::default() },
+        workloads: wanted.iter().map(|want| workload(want, snapshot, aim.is_some())).collect(),
+        strategy: strategy(aim),
+        disruption_budgets: kept(aim, wanted),
+        exchange: Exchange { base: snapshot.currency().to_string(), ..Exchange::default() },
         ..Problem::default()
     }
+}
+
+/// Without an aim nothing that runs well is moved for a better objective: that is a policy of its own.
+fn strategy(aim: Option<&Aim>) -> Strategy {
+    let Some(Aim { strategy, horizon, hysteresis, .. }) = aim else {
+        return Strategy { rebalance: false, ..Strategy::default() };
+    };
+    Strategy {
+        priority: strategy.priority,
+        balance: strategy.balance,
+        cost: strategy.cost,
+        horizon_hours: horizon.duration().as_secs_f64() / 3_600.0,
+        hysteresis: *hysteresis,
+        rebalance: strategy.moves,
+        ..Strategy::default()
+    }
+}
+
+/// Projects that may not be disturbed at all; how far the others may be is cut off from the order of moves.
+fn kept(aim: Option<&Aim>, wanted: &[Wanted<'_>]) -> BTreeMap<String, u32> {
+    let Some(limits) = aim.and_then(|aim| aim.limits.as_ref()) else { return BTreeMap::new() };
+    let may = |project: &lepton_model::Name| limits.projects.get(project).copied().unwrap_or(0) > 0;
+    let kept = wanted.iter().filter(|want| !may(want.project));
+    kept.map(|want| (want.project.to_string(), 0)).collect()
 }
 
 /// Where replicas run now, in the solver's words.
@@ -64,6 +93,8 @@ fn node(node: &Object<NodeSpec>, snapshot: &Snapshot) -> problem::Node {
             (false, true) => NodeState::Cordoned,
             (false, false) => NodeState::Open,
         },
+        price_hour: snapshot.prices.get(&node.meta.name).map(|price| price_of(price.hour, snapshot)),
+        removable: snapshot.prices.get(&node.meta.name).is_some_and(|price| price.rented),
         // Ports chosen for what runs there, and those of others' programs; a service that fixes one of them goes elsewhere.
         taken: chosen
             .filter(|number| CHOSEN.contains(number))
@@ -74,7 +105,11 @@ fn node(node: &Object<NodeSpec>, snapshot: &Snapshot) -> problem::Node {
     }
 }
 
-fn workload(wanted: &Wanted<'_>) -> Workload {
+fn price_of(amount: Decimal, snapshot: &Snapshot) -> Price {
+    Price::new(amount, snapshot.currency().to_string())
+}
+
+fn workload(wanted: &Wanted<'_>, snapshot: &Snapshot, rebalances: bool) -> Workload {
     let replicas = u32::try_from(wanted.ordinals.len()).unwrap_or(u32::MAX);
     Workload {
         name: wanted.workload(),
@@ -84,6 +119,9 @@ fn workload(wanted: &Wanted<'_>) -> Workload {
         requests: resources(wanted.requests),
         selectors: wanted.placement.selector.0.iter().map(selector).collect(),
         spread: spread(wanted.placement),
+        // A job would begin again, and a copy that must never run twice would be down while the other ends.
+        move_cost: (rebalances && (wanted.kind == Kind::Job || wanted.exclusive))
+            .then(|| price_of(Decimal::from(NEVER), snapshot)),
         exclusive: wanted
             .ports
             .iter()

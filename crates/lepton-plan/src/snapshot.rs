@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use lepton_model::{
-    AssignedReplica, AssignmentSpec, JobSpec, Name, NodePhase, NodeSpec, Object, ReplicaName, ReplicaReport,
-    RunbookSpec, ServiceSpec,
+    AssignedReplica, AssignmentSpec, Currency, JobSpec, Name, NodePhase, NodeSpec, Object, ReplicaName,
+    ReplicaReport, RunbookSpec, ServiceSpec,
 };
+
+use crate::NodePrice;
 
 /// The estate at one store revision, with the liveness of its nodes.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,6 +26,10 @@ pub struct Snapshot {
     pub assignments: Vec<Object<AssignmentSpec>>,
     /// What agents last reported of replicas.
     pub reports: Vec<ReplicaReport>,
+    /// What nodes cost, where that is known.
+    pub prices: BTreeMap<Name, NodePrice>,
+    /// Currency of the prices; US dollars when absent.
+    pub currency: Option<Currency>,
 }
 
 /// An assigned replica and its node.

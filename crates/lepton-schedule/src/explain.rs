@@ -30,15 +30,15 @@ pub(crate) fn reasons(model: &Model<'_>, state: &State, story: &HashMap<u32, Sto
             } else {
                 None
             };
-            let lost = runner_up.as_ref().map_or_else(
-                || "no other node would do".to_owned(),
-                |r| format!("next best is {}, {}", r.node, r.why),
-            );
-            let why = match told {
-                Story::Kept => format!("runs there already; {lost}"),
-                Story::Stuck(why) => format!("{why}, but nowhere else would do; left running"),
-                Story::Placed => format!("adds least there; {lost}"),
-                Story::Because(why) => format!("{why}; {lost}"),
+            let next = runner_up.as_ref().map(|r| format!("next best is {}, {}", r.node, r.why));
+            let why = match (told, next) {
+                (Story::Stuck(why), _) => format!("{why}, but nowhere else would do; left running"),
+                (Story::Kept, None) => "runs there already".to_owned(),
+                (Story::Kept, Some(next)) => format!("runs there already; {next}"),
+                (Story::Placed, None) => "the only node that would do".to_owned(),
+                (Story::Placed, Some(next)) => format!("costs least there; {next}"),
+                (Story::Because(why), None) => format!("{why}; no other node would do"),
+                (Story::Because(why), Some(next)) => format!("{why}; {next}"),
             };
             reasons.push(Reason {
                 workload: model.problem.workloads[i].name.clone(),
@@ -61,7 +61,8 @@ fn runner_up(model: &Model<'_>, state: &mut State, work: u32, replica: u32, node
         RunnerUp {
             node: state.machines[other as usize].name.clone(),
             worse_by: there.total() - here.total(),
-            why: decided(&here, &there),
+            more: there.minus(&here),
+            why: decided(&there.minus(&here)),
         }
     });
     state.enter(model, replica, work, node, devices);
@@ -69,13 +70,13 @@ fn runner_up(model: &Model<'_>, state: &mut State, work: u32, replica: u32, node
 }
 
 /// The term in which the loser is worst.
-fn decided(here: &Objective, there: &Objective) -> String {
+fn decided(more: &Objective) -> String {
     let terms = [
-        ("machines", there.machines - here.machines),
-        ("egress", there.egress - here.egress),
-        ("load", there.balance - here.balance),
-        ("wishes and spread", there.wishes - here.wishes),
-        ("moving", there.moves - here.moves),
+        ("machines", more.machines),
+        ("egress", more.egress),
+        ("load", more.balance),
+        ("wishes and spread", more.wishes),
+        ("moving", more.moves),
     ];
     let (name, by) = terms.into_iter().fold(("", 0.0), |worst, t| if t.1 > worst.1 { t } else { worst });
     if by < 1e-9 { "equal but less tightly filled".to_owned() } else { format!("worse by {by:.4} in {name}") }

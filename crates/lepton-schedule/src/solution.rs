@@ -87,6 +87,18 @@ pub struct Objective {
 }
 
 impl Objective {
+    /// Term by term.
+    #[must_use]
+    pub fn minus(&self, other: &Self) -> Self {
+        Self {
+            machines: self.machines - other.machines,
+            egress: self.egress - other.egress,
+            balance: self.balance - other.balance,
+            wishes: self.wishes - other.wishes,
+            moves: self.moves - other.moves,
+        }
+    }
+
     /// Sum of the terms.
     #[must_use]
     pub fn total(&self) -> f64 {
@@ -269,6 +281,8 @@ pub struct RunnerUp {
     pub node: String,
     /// By how much it is worse, in base currency over the horizon.
     pub worse_by: f64,
+    /// The same by term; a term in which it is better is negative.
+    pub more: Objective,
     /// The term that decided, in words.
     pub why: String,
 }

@@ -88,7 +88,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         Command::Join(args) => Box::pin(role::agent::join(args, reach, screen)).await,
         Command::Restore(args) => role::restore::run(args, screen),
         Command::Apply(args) => apply::run(args, &desk()?).await,
-        Command::Plan(args) => plan::run(args, &desk()?).await,
+        Command::Plan(args) => plan::run(args, reach, screen).await,
         Command::Delete(args) => delete::run(args, &desk()?).await,
         Command::Get(args) => get::run(args, &desk()?).await,
         Command::Describe(args) => describe::run(args, &desk()?).await,

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde::Serialize;
 
 use super::{Client, ClientError};
-use crate::v1::{ApplyInput, ApplyReport, DeleteReport, ObjectList};
+use crate::v1::{ApplyInput, ApplyReport, DeleteReport, ObjectList, PlanRequest};
 
 /// Which objects to list.
 #[derive(Debug, Clone, Default)]
@@ -46,8 +46,16 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::apply`].
-    pub async fn plan(&self, input: &ApplyInput) -> Result<PlanSpec, ClientError> {
+    pub async fn plan(&self, input: &PlanRequest) -> Result<PlanSpec, ClientError> {
         self.post("/v1/plan", input).await
+    }
+
+    /// The estate as `lepton plan --estate` reads it, untyped.
+    ///
+    /// # Errors
+    /// 403 unless the caller administers the estate.
+    pub async fn estate(&self) -> Result<serde_json::Value, ClientError> {
+        self.get("/v1/estate", &()).await
     }
 
     /// One page of objects, ordered by project and name.

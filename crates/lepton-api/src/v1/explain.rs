@@ -1,6 +1,6 @@
 //! `GET /v1/explain/{kind}/{name}?project=`: why something is as it is.
 
-use lepton_model::{AnyObject, PlanId, ReplicaReport};
+use lepton_model::{AnyObject, PlanId, ReplicaReport, RunnerUp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -30,7 +30,7 @@ pub struct ReplicaExplanation {
     pub placed_because: String,
     /// The second-best node and why it lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub runner_up: Option<String>,
+    pub runner_up: Option<RunnerUp>,
     /// That plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanId>,

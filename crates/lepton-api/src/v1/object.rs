@@ -1,15 +1,29 @@
 //! Objects: apply, list, watch, delete; and what people do to incidents.
 
-use lepton_model::{AnyObject, Key, Manifest};
+use lepton_model::{AnyObject, Key, Manifest, Strategy};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// `POST /v1/apply?dry_run=`: makes or changes objects, all or nothing. `POST /v1/plan` takes the same.
+/// `POST /v1/apply?dry_run=`: makes or changes objects, all or nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApplyInput {
     /// At most 1,000.
     pub manifests: Vec<Manifest>,
+}
+
+/// `POST /v1/plan`: what would be done.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PlanRequest {
+    /// What would be applied; at most 1,000, and none asks about the estate as it is.
+    pub manifests: Vec<Manifest>,
+    /// What to aim at; absent, what placement does by itself: nothing that runs well moves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
+    /// Suppositions: `lose-zone=NAME`, `lose-region=`, `lose-cloud=`, `lose-node=`, `price=SELECTOR*FACTOR`; at most 32.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub what_if: Vec<String>,
 }
 
 /// What applying did to one object.

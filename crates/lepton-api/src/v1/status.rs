@@ -59,6 +59,9 @@ pub struct EstateReport {
     pub services: BTreeMap<String, u64>,
     /// Jobs by phase.
     pub jobs: BTreeMap<String, u64>,
+    /// What rebalancing advises, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
     /// Incidents that are not resolved.
     pub open_incidents: u64,
     /// Samples taken since the server started.

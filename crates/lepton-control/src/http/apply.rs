@@ -3,24 +3,28 @@
 use std::collections::BTreeSet;
 
 use axum::extract::{Request, State};
-use lepton_api::v1::{ApplyInput, ApplyOutcome, ApplyReport, ApplyResult};
+use lepton_api::v1::{ApplyInput, ApplyOutcome, ApplyReport, ApplyResult, PlanRequest};
 use lepton_model::{
-    Act, AnyObject, FieldErrors, JobSpec, Key, Kind, Manifest, NodeSpec, PlanSpec, RunbookSpec, ServiceSpec,
-    Spec, Subject, WebhookSpec,
+    Act, AnyObject, FieldErrors, JobSpec, Key, Kind, Manifest, NodeSpec, PlanSpec, PolicySpec, RunbookSpec,
+    ServiceSpec, Spec, Subject, WebhookSpec,
 };
+use lepton_plan::WhatIf;
 use lepton_store::{Change, Expect, StoreError, Transaction};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::input::{Query, decoded, media_type, prefixed, read_body, read_json};
 use super::{Answer, Fail};
 use crate::app::App;
 use crate::auth::Caller;
-use crate::reconcile::preview;
+use crate::reconcile::{preview, take_snapshot};
 use crate::{clock, record};
 
 /// Most manifests of one request.
 const MOST: usize = 1_000;
+/// Most suppositions of one request.
+const MOST_SUPPOSITIONS: usize = 32;
 /// Attempts when others write the same objects.
 const ATTEMPTS: usize = 5;
 
@@ -72,42 +76,83 @@ pub(crate) async fn apply(
 #[utoipa::path(
     post, path = "/v1/plan", operation_id = "plan", tag = "objects",
     request_body(content(
-        (ApplyInput = "application/json"),
+        (PlanRequest = "application/json"),
         (String = "application/yaml"),
-    ), description = "Manifests as JSON, or one YAML document per manifest"),
+    ), description = "Manifests and questions as JSON, or one YAML document per manifest"),
     responses((status = 200, description = "The plan that would be made", body = PlanSpec)),
 )]
 pub(crate) async fn plan(caller: Caller, State(app): State<App>, request: Request) -> Answer<PlanSpec> {
     caller.may_write()?;
-    let manifests = read_manifests(&app, request).await?;
-    let wanted = checked(&caller, &manifests)?;
+    let asked: PlanRequest =
+        read_request(&app, request, |manifests| PlanRequest { manifests, ..PlanRequest::default() }).await?;
+    bounded(&asked.manifests)?;
+    let wanted = checked(&caller, &asked.manifests)?;
     let objects = wanted.iter().map(|want| want.object(&app)).collect();
-    let mut plan = preview(&app, objects).await?;
+    let mut plan = preview(&app, objects, asked.strategy, &suppositions(&asked.what_if)?).await?;
     // The estate is planned as one; a token of one project is told of its own part.
     plan.actions.retain(|action| caller.sees(&action.replica.project));
     plan.unplaced.retain(|unplaced| caller.sees(&unplaced.replica.project));
+    if let Some(report) = &mut plan.report {
+        report.moves.retain(|planned| caller.sees(&planned.replica.project));
+    }
     Ok(axum::Json(plan))
 }
 
+fn suppositions(texts: &[String]) -> Result<Vec<WhatIf>, Fail> {
+    let mut errors = FieldErrors::new();
+    errors.require(texts.len() <= MOST_SUPPOSITIONS, "what_if", format!("at most {MOST_SUPPOSITIONS}"));
+    let mut suppositions = Vec::new();
+    for (at, text) in texts.iter().take(MOST_SUPPOSITIONS).enumerate() {
+        match text.parse() {
+            Ok(supposition) => suppositions.push(supposition),
+            Err(error) => errors.push(format!("what_if[{at}]"), error),
+        }
+    }
+    errors.into_result()?;
+    Ok(suppositions)
+}
+
+/// The estate as a file for `lepton plan --estate`: what placement looks at, with prices. Tokens are not part of it.
+#[utoipa::path(
+    get, path = "/v1/estate", operation_id = "estate", tag = "objects",
+    responses((status = 200, description = "Objects, reports and prices", body = Object)),
+)]
+pub(crate) async fn estate(caller: Caller, State(app): State<App>) -> Answer<lepton_plan::Estate> {
+    caller.may_administer()?;
+    let snapshot = take_snapshot(&app, &app.view.world());
+    Ok(axum::Json((&snapshot).try_into().map_err(Fail::internal)?))
+}
+
 async fn read_manifests(app: &App, request: Request) -> Result<Vec<Manifest>, Fail> {
+    let input: ApplyInput = read_request(app, request, |manifests| ApplyInput { manifests }).await?;
+    bounded(&input.manifests)?;
+    Ok(input.manifests)
+}
+
+fn bounded(manifests: &[Manifest]) -> Result<(), Fail> {
+    if manifests.len() <= MOST {
+        return Ok(());
+    }
+    Err(Fail::field("manifests", format!("{} manifests; at most {MOST} at once", manifests.len())))
+}
+
+/// Reads JSON as it is, or YAML documents as manifests.
+async fn read_request<T: DeserializeOwned>(
+    app: &App,
+    request: Request,
+    of: fn(Vec<Manifest>) -> T,
+) -> Result<T, Fail> {
     let limit = app.config.limits.apply_body.get();
     let headers = request.headers().clone();
     let wanted = "application/json or application/yaml";
     let kind = media_type(&headers).ok_or_else(|| Fail::media_type(wanted))?;
-    let read: fn(&[u8]) -> Result<Vec<Manifest>, Fail> = match kind.as_str() {
-        "application/json" => |body| read_json::<ApplyInput>(body).map(|input| input.manifests),
-        "application/yaml" | "application/x-yaml" | "text/yaml" => read_yaml,
+    let json = match kind.as_str() {
+        "application/json" => true,
+        "application/yaml" | "application/x-yaml" | "text/yaml" => false,
         _ => return Err(Fail::media_type(wanted)),
     };
-    let body = read_body(request, limit).await?;
-    let manifests = read(&decoded(&headers, body, limit)?)?;
-    if manifests.len() > MOST {
-        return Err(Fail::field(
-            "manifests",
-            format!("{} manifests; at most {MOST} at once", manifests.len()),
-        ));
-    }
-    Ok(manifests)
+    let body = decoded(&headers, read_body(request, limit).await?, limit)?;
+    if json { read_json(&body) } else { read_yaml(&body).map(of) }
 }
 
 fn read_yaml(body: &[u8]) -> Result<Vec<Manifest>, Fail> {
@@ -202,6 +247,7 @@ fn with_defaults(kind: Kind, spec: &Value) -> Result<Value, FieldErrors> {
         Kind::Job => full::<JobSpec>(spec),
         Kind::Runbook => full::<RunbookSpec>(spec),
         Kind::Webhook => full::<WebhookSpec>(spec),
+        Kind::Policy => full::<PolicySpec>(spec),
         Kind::Assignment | Kind::Plan | Kind::Incident | Kind::Token => Ok(spec.clone()),
     }
 }

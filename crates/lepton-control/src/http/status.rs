@@ -56,6 +56,11 @@ pub(crate) async fn status(caller: Caller, State(app): State<App>) -> Answer<Est
         jobs: counted(
             world.jobs.values().filter(|j| caller.sees(&j.meta.project)).map(|j| job_word(j.status.phase)),
         ),
+        // Advice speaks of the whole estate.
+        advice: (caller.project.is_none())
+            .then(|| world.policies.values().find_map(|policy| policy.status.advice.as_ref()))
+            .flatten()
+            .map(|advice| advice.summary.clone()),
         open_incidents: world.incidents.values().filter(open).count() as u64,
         samples_accepted: app.metrics.samples.get(),
         active_series: app.lake.stats().head_series,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use lepton_model::{Name, ReplicaName, Uid};
+use lepton_model::{Name, ReplicaName, Timestamp, Uid};
 use parking_lot::Mutex;
 
 /// See the module.
@@ -13,6 +13,8 @@ pub(crate) struct Memory {
     pub unplaced: Mutex<BTreeMap<ReplicaName, String>>,
     /// State of the world for which the planner had nothing to do.
     pub planned_for: Mutex<Option<Planned>>,
+    /// When rebalancing last looked.
+    pub rebalanced_at: Mutex<Option<Timestamp>>,
     /// The last timeline entry that was looked at for escalations.
     pub escalations_seen: Mutex<Option<u64>>,
     /// Failed deliveries, by incident, webhook and whether it is about the incident's end.

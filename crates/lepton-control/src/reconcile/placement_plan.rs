@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use lepton_model::{
-    Act, Actor, AnyObject, Key, Kind, Labels, Name, Outcome as Result_, PlanSpec, ReplicaName, Subject,
+    Act, Actor, AnyObject, Key, Kind, Labels, Name, Outcome as Result_, PlanSpec, ReplicaName, Strategy,
+    Subject,
 };
-use lepton_plan::{PlanInput, Snapshot, check, plan};
+use lepton_plan::{Aim, PlanInput, Snapshot, WhatIf, check, plan};
 use lepton_store::{Change, Expect, Fence, Transaction};
 
 use super::memory::Planned;
 use super::{Fault, Outcome, reports};
 use crate::app::App;
 use crate::http::Fail;
+use crate::offers::prices;
 use crate::view::World;
 use crate::{clock, record};
 
@@ -20,13 +22,13 @@ const MOST_ENTRIES: usize = 200;
 
 pub(super) async fn run(app: App, fence: Fence) -> Outcome {
     let memory = &app.reconcilers.memory;
-    let seen = Planned { world: app.view.world().placing, reports: *app.agents.reports().borrow() };
+    let seen = seen(&app);
     let world = app.view.world();
     if !world.pending.is_empty() || *memory.planned_for.lock() == Some(seen) {
         return Ok(None);
     }
     let snapshot = take_snapshot(&app, &world);
-    let planned = make(&world, snapshot).await?;
+    let planned = make(&world, snapshot, None).await?;
     let unplaced: BTreeMap<ReplicaName, String> =
         planned.unplaced.iter().map(|u| (u.replica.clone(), u.reason.clone())).collect();
     let news: Vec<_> = {
@@ -46,15 +48,36 @@ pub(super) async fn run(app: App, fence: Fence) -> Outcome {
     Ok(Some(message))
 }
 
-fn take_snapshot(app: &App, world: &World) -> Snapshot {
-    let said = reports::said(world, &app.agents);
-    reports::snapshot(world, reports::gather(world, &said))
+fn seen(app: &App) -> Planned {
+    Planned { world: app.view.world().placing, reports: *app.agents.reports().borrow() }
 }
 
-async fn make(world: &World, snapshot: Snapshot) -> Result<PlanSpec, Fault> {
+/// Whether placement has nothing left to do.
+pub(super) fn planned_now(app: &App, world: &World) -> bool {
+    world.pending.is_empty() && *app.reconcilers.memory.planned_for.lock() == Some(seen(app))
+}
+
+/// The estate with what is known of its prices.
+pub(crate) fn take_snapshot(app: &App, world: &World) -> Snapshot {
+    let said = reports::said(world, &app.agents);
+    let exchange = &app.config.exchange;
+    Snapshot {
+        prices: prices(world.nodes.values().map(|node| &**node), &app.offers.catalog(), exchange),
+        currency: Some(exchange.base),
+        ..reports::snapshot(world, reports::gather(world, &said))
+    }
+}
+
+pub(super) async fn make(world: &World, snapshot: Snapshot, aim: Option<Aim>) -> Result<PlanSpec, Fault> {
     let parent = world.last_plan;
     let work = move || {
-        let input = PlanInput { now: clock::now(), id: clock::plan_id(), parent, snapshot: &snapshot };
+        let input = PlanInput {
+            now: clock::now(),
+            id: clock::plan_id(),
+            parent,
+            snapshot: &snapshot,
+            aim: aim.as_ref(),
+        };
         let planned = plan(&input)?;
         // A plan that breaks a rule is a bug; it must not reach a node.
         check(&planned, &snapshot).map_err(|violations| {
@@ -85,19 +108,39 @@ fn store(plan: &PlanSpec, news: &[(&ReplicaName, &String)], fence: Fence) -> Res
         (entry.plan, entry.outcome) = (Some(plan.id), Result_::Skipped);
         timeline.push(entry);
     }
-    let spec = serde_json::to_value(plan)?;
-    let put = Change::PutSpec { key, uid: clock::uid(), labels: Labels::new(), spec, expect: Expect::Absent };
-    Ok(Transaction { changes: vec![put], timeline, fence: Some(fence) })
+    let mut transaction = Transaction { changes: Vec::new(), timeline, fence: Some(fence) };
+    put_plan(plan, &mut transaction)?;
+    Ok(transaction)
 }
 
-/// The plan that would be made if `objects` were applied.
-pub(crate) async fn preview(app: &App, objects: Vec<AnyObject>) -> Result<PlanSpec, Fail> {
-    let mut world = World::clone(&app.view.world());
-    for object in objects {
-        world.imagine(object);
+/// Adds a plan, to be carried out.
+pub(super) fn put_plan(plan: &PlanSpec, to: &mut Transaction) -> Result<(), Fault> {
+    let (key, spec) = (plan_key(plan)?, serde_json::to_value(plan)?);
+    let (uid, labels, expect) = (clock::uid(), Labels::new(), Expect::Absent);
+    to.changes.push(Change::PutSpec { key, uid, labels, spec, expect });
+    Ok(())
+}
+
+/// The plan that would be made if `objects` were applied and everything supposed were so.
+pub(crate) async fn preview(
+    app: &App,
+    objects: Vec<AnyObject>,
+    strategy: Option<Strategy>,
+    what_if: &[WhatIf],
+) -> Result<PlanSpec, Fail> {
+    let world = app.view.world();
+    let mut snapshot = take_snapshot(app, &world);
+    for object in &objects {
+        snapshot.imagine(object)?;
     }
-    let snapshot = take_snapshot(app, &world);
-    make(&world, snapshot).await.map_err(|fault| match fault {
+    if !objects.is_empty() {
+        // Applied nodes may have other labels or prices.
+        snapshot.prices = prices(&snapshot.nodes, &app.offers.catalog(), &app.config.exchange);
+    }
+    for (at, supposed) in what_if.iter().enumerate() {
+        snapshot.suppose(supposed).map_err(|error| Fail::field(format!("what_if[{at}]"), error))?;
+    }
+    make(&world, snapshot, strategy.map(Aim::of)).await.map_err(|fault| match fault {
         Fault::Plan(error) => Fail::field("manifests", error),
         fault => Fail::internal(fault),
     })

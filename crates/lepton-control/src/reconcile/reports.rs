@@ -102,5 +102,6 @@ pub(crate) fn snapshot(world: &World, reports: Reports) -> Snapshot {
         runbooks: owned(&world.runbooks),
         assignments: owned(&world.assignments),
         reports: reports.into_values().flatten().collect(),
+        ..Snapshot::default()
     }
 }

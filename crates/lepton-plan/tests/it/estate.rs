@@ -6,7 +6,7 @@ use lepton_model::{
     AssignmentSpec, Bytes, Cpu, JobSpec, Kind, Labels, Meta, Name, NodePhase, NodeSpec, NodeStatus, Object,
     PlanId, PlanSpec, ReplicaName, ReplicaPhase, ReplicaReport, Resources, ServiceSpec, Spec, Timestamp, Uid,
 };
-use lepton_plan::{PlanInput, Snapshot, assign, check, plan};
+use lepton_plan::{Aim, PlanInput, Snapshot, assign, check, plan};
 use serde_json::json;
 
 pub fn name(text: &str) -> Name {
@@ -16,8 +16,8 @@ pub fn name(text: &str) -> Name {
 #[derive(Default)]
 pub struct Estate {
     pub snapshot: Snapshot,
-    plans: u8,
-    last: Option<PlanId>,
+    pub plans: u8,
+    pub last: Option<PlanId>,
 }
 
 impl Estate {
@@ -88,8 +88,17 @@ impl Estate {
     pub fn plan(&mut self) -> PlanSpec {
         self.plans = self.plans.wrapping_add(1);
         let id = PlanId::from_parts(Timestamp::from_millis(i64::from(self.plans)), [self.plans; 10]);
-        let input = PlanInput { now: Timestamp::default(), id, parent: self.last, snapshot: &self.snapshot };
-        let plan = plan(&input).unwrap();
+        self.checked(id, None)
+    }
+
+    /// What would be planned with an aim.
+    pub fn plan_for(&self, aim: Option<&Aim>) -> PlanSpec {
+        self.checked(PlanId::from_parts(Timestamp::default(), [0; 10]), aim)
+    }
+
+    fn checked(&self, id: PlanId, aim: Option<&Aim>) -> PlanSpec {
+        let (now, parent, snapshot) = (Timestamp::default(), self.last, &self.snapshot);
+        let plan = plan(&PlanInput { now, id, parent, snapshot, aim }).unwrap();
         if let Err(violations) = check(&plan, &self.snapshot) {
             panic!("{violations:#?}\nin {plan:#?}");
         }

@@ -47,7 +47,7 @@ fn actions() -> Arc<dyn Table> {
             ActionKind::Stop { .. } => crate::table::null(),
         };
         "reason" Text "why" => |row| text(&row.part.reason);
-        "runner_up" Text "second-best choice and why it lost" => |row| maybe(row.part.runner_up.as_deref(), text);
+        "runner_up" Text "second-best choice and why it lost" => |row| maybe(row.part.runner_up.as_ref(), print);
         "risk" Text "low, medium or high" => |row| word(&row.part.risk);
     };
     Arc::new(ObjectTable {

@@ -103,7 +103,7 @@ fn of_replica(text: &mut String, replica: &ReplicaExplanation, now: Timestamp, s
         let _ = writeln!(text, "    why here: {}", plain(&replica.placed_because));
     }
     if let Some(runner_up) = &replica.runner_up {
-        let _ = writeln!(text, "    second best: {}", plain(runner_up));
+        let _ = writeln!(text, "    second best: {}", plain(&runner_up.to_string()));
     }
     for (name, port) in &report.ports {
         let _ = writeln!(text, "    port {name}: {}:{port}", report.node);

@@ -130,6 +130,7 @@ fn nothing(kind: Kind, project: Option<&Name>) -> String {
         Kind::Service => "; start one: lepton apply -f examples/shop.yaml",
         Kind::Job => "; start one: lepton apply -f examples/job.yaml",
         Kind::Runbook => "; examples/runbook.yaml shows one",
+        Kind::Policy => "; the usual one holds: rebalancing advises, examples/policy.yaml shows more",
         Kind::Incident => "; all is well",
         _ => "",
     };

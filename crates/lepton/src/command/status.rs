@@ -47,6 +47,9 @@ pub(crate) async fn run(args: StatusArgs, desk: &Desk<'_>) -> Result<(), Failure
         count => screen.tone(Some(Tone::Bad), &format!("{count} to look at: lepton incidents")),
     };
     screen.print(&format!("incidents  {incidents}"))?;
+    if let Some(advice) = &report.advice {
+        screen.print(&format!("advice     {advice}: lepton get policies"))?;
+    }
     screen.print(&format!(
         "samples    {} taken, {} series in memory",
         report.samples_accepted, report.active_series

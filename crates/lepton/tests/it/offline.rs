@@ -99,3 +99,48 @@ fn configuration_of_a_server_is_checked_before_a_port_is_bound() {
     check(&["--listen", "nowhere"], 2, "invalid");
     assert!(!place.path(".lepton").exists(), "a refused server leaves nothing behind");
 }
+
+/// A ready node with 2 cores, as `lepton plan --save-estate` writes it.
+fn node(name: &str) -> String {
+    format!(
+        "- {{kind: node, project: estate, name: {name}, uid: 01939b1c-6f0e-7b2a-9d3c-1f2e3d4c5b6a, labels: {{zone: z-{name}}},
+   generation: 1, revision: 1, created_at: '2026-01-01T00:00:00Z', updated_at: '2026-01-01T00:00:00Z', spec: {{}},
+   status: {{phase: ready, capacity: {{cpu: '2', memory: 4Gi}}}}}}\n"
+    )
+}
+
+#[test]
+fn an_estate_in_a_file_is_planned_without_a_server() {
+    let place = Place::new();
+    let prices =
+        "prices: {a: {hour: '2', rented: true, source: test}, b: {hour: '1', rented: true, source: test}}\n";
+    place.write(
+        "estate.yaml",
+        &format!("revision: 1\ncurrency: USD\n{prices}objects:\n{}{}", node("a"), node("b")),
+    );
+    place.write("web.yaml", "kind: service\nname: web\nspec: {command: [x], resources: {cpu: 1500m}}\n");
+    let plan =
+        |more: &[&str]| place.run(&[&["plan", "--estate", "estate.yaml", "-f", "web.yaml"], more].concat());
+    let cheap = plan(&["--strategy", "cost"]);
+    assert_eq!(cheap.code, 0, "{}", cheap.text());
+    assert!(cheap.out.contains("default/web-0  b"), "the cheaper node: {}", cheap.text());
+    assert!(cheap.out.contains("second best: a: costs"), "{}", cheap.text());
+    assert!(
+        cheap.out.contains("rented nodes in use cost 0 USD an hour now, 1 after (+1; +730 a month)"),
+        "{}",
+        cheap.out
+    );
+    let lost = plan(&["--strategy", "cost", "--what-if", "lose-zone=z-b"]);
+    assert!(lost.out.contains("default/web-0  a"), "{}", lost.text());
+    let none = plan(&["--what-if", "lose-zone=z-b", "--what-if", "lose-node=a"]);
+    assert_eq!(none.code, 9, "{}", none.text());
+    let check = |more: &[&str], code: i32, says: &str| {
+        let refused = plan(more);
+        assert!(refused.code == code && refused.err.contains(says), "{more:?}: {}", refused.text());
+    };
+    check(&["--what-if", "lose-zone=mars"], 4, "there are z-a, z-b");
+    check(&["--what-if", "explode"], 2, "is no supposition");
+    check(&["--strategy", "cheap"], 2, "is not a strategy");
+    place.write("estate.yaml", "objects: 7\n");
+    check(&[], 4, "estate.yaml");
+}

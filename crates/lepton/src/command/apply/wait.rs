@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lepton_api::v1::{ApplyInput, ApplyResult};
+use lepton_api::v1::{ApplyResult, PlanRequest};
 use lepton_api::{ListQuery, WatchQuery};
 use lepton_model::{
     AnyObject, AssignmentSpec, JobPhase, JobSpec, Key, Kind, ReplicaName, ServicePhase, ServiceSpec,
@@ -115,7 +115,7 @@ async fn is_carried_out(desk: &Desk<'_>, object: &AnyObject) -> Result<bool, Fai
         (replica.kind, &replica.project, &replica.name)
             == (Kind::Service, &service.meta.project, &service.meta.name)
     };
-    let plan = desk.client.plan(&ApplyInput { manifests: Vec::new() }).await?;
+    let plan = desk.client.plan(&PlanRequest::default()).await?;
     if plan.actions.iter().any(|action| is_its(&action.replica)) {
         return Ok(false);
     }

@@ -2,7 +2,7 @@
 
 use lepton_model::{
     AnyObject, AssignmentSpec, Bytes, IncidentSpec, JobSpec, Kind, Labels, NodeSpec, PlanPhase, PlanSpec,
-    ReplicaReport, RunbookSpec, ServiceSpec, Severity, Timestamp, TokenSpec, WebhookSpec,
+    PolicySpec, ReplicaReport, RunbookSpec, ServiceSpec, Severity, Timestamp, TokenSpec, WebhookSpec,
 };
 
 use crate::screen::{ago, bytes};
@@ -20,6 +20,7 @@ pub(super) fn headings(kind: Kind, wide: bool, project: bool) -> Vec<&'static st
         Kind::Job => (&["NAME", "PHASE", "DONE", "FAILED", "WHERE", "AGE"], &["LABELS", "MESSAGE"]),
         Kind::Runbook => (&["NAME", "RISK", "DESCRIPTION", "AGE"], &["LABELS", "ACT"]),
         Kind::Webhook => (&["NAME", "URL", "FROM SEVERITY", "AGE"], &["LABELS"]),
+        Kind::Policy => (&["NAME", "REBALANCE", "STRATEGY", "ADVICE", "STEPS", "AGE"], &["LAST STEP"]),
         Kind::Assignment => (&["NODE", "GENERATION", "OBEYED", "REPLICAS", "AGE"], &["PLAN"]),
         Kind::Plan => (&["NAME", "PHASE", "ACTIONS", "UNPLACED", "RISK", "WHY", "AGE"], &["PARENT"]),
         Kind::Incident => {
@@ -100,6 +101,15 @@ fn known(object: &AnyObject, now: Timestamp) -> Option<Cells> {
         Kind::Webhook => {
             let webhook = object.decode::<WebhookSpec>().ok()?.spec;
             (vec![name, webhook.url, severity(webhook.least_severity), age], vec![labels])
+        }
+        Kind::Policy => {
+            let policy = object.decode::<PolicySpec>().ok()?;
+            let (spec, status) = (policy.spec.rebalance, policy.status);
+            let advice = status.advice.map(|advice| advice.summary).unwrap_or_default();
+            let last = status.done.last().map(|step| step.message.clone()).unwrap_or_default();
+            let steps = status.done.len().to_string();
+            let mode = spec.mode.as_str().to_owned();
+            (vec![name, mode, spec.strategy.to_string(), advice, steps, age], vec![last])
         }
         Kind::Assignment => {
             let assignment = object.decode::<AssignmentSpec>().ok()?;
