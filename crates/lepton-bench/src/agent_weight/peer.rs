@@ -64,7 +64,8 @@ fn scrape(address: &str) -> anyhow::Result<usize> {
 
 /// The plugins that read what the agent reads; values go to CSV files, which are counted by their columns.
 fn collectd(every: Duration, seconds: Duration) -> anyhow::Result<Weight> {
-    let folder = tempfile::tempdir()?;
+    // It refuses to write below a folder whose name begins with a dot.
+    let folder = tempfile::Builder::new().prefix("collectd-").tempdir()?;
     let (config, data) = (folder.path().join("collectd.conf"), folder.path().join("data"));
     let mut text = format!(
         "Interval {}\nBaseDir \"{}\"\nPIDFile \"{}\"\n",
