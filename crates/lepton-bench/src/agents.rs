@@ -58,6 +58,7 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
     let crowd = runtime.block_on(Crowd::join(&server, arguments.agents, lease, cohort))?;
     let joining = start.elapsed().as_secs_f64();
     wait("every node to be ready", arguments.seconds, || {
+        crowd.told()?;
         let rows = reach.sql("SELECT count(*) FROM nodes WHERE phase = 'ready'")?;
         Ok(rows.first().and_then(|row| row.first()).and_then(Value::as_u64) == Some(arguments.agents.into()))
     })?;
@@ -84,7 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
     let status = reach.post("/v1/apply", &[("Content-Type", "application/json")], &body)?;
     ensure!(status == 200, "apply was answered with {status}");
     let applied = start.elapsed().as_secs_f64();
-    wait("every agent to be told", arguments.seconds, || Ok(crowd.told() == arguments.agents as usize))?;
+    wait("every agent to be told", arguments.seconds, || Ok(crowd.told()? == arguments.agents as usize))?;
     let told = crowd.moments().map(|at| at.duration_since(start).as_secs_f64());
     let (first, last) = told.fold((f64::MAX, 0.0_f64), |(low, high), at| (low.min(at), high.max(at)));
     let after = server.usage()?;
@@ -119,7 +120,7 @@ fn wait(what: &str, seconds: u64, mut holds: impl FnMut() -> Result<bool>) -> Re
     let start = Instant::now();
     while !holds()? {
         ensure!(start.elapsed() < Duration::from_secs(seconds), "waited {seconds} s for {what}");
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(200));
     }
     Ok(())
 }

@@ -86,7 +86,7 @@ mod tests {
         check(
             &["pod/x"],
             Err(
-                "\"pod\" is not a kind; it is one of node, service, job, runbook, webhook, assignment, plan, incident, token",
+                "\"pod\" is not a kind; it is one of node, service, job, runbook, webhook, policy, assignment, plan, incident, token",
             ),
         );
     }

@@ -83,8 +83,11 @@ impl Crowd {
     }
 
     /// How many hold a replica.
-    pub fn told(&self) -> usize {
-        self.shared.told.load(Ordering::Relaxed)
+    ///
+    /// # Errors
+    /// The first failure of an agent.
+    pub fn told(&self) -> Result<usize> {
+        self.shared.failed.lock().take().map_or_else(|| Ok(self.shared.told.load(Ordering::Relaxed)), Err)
     }
 
     /// When each was told.
