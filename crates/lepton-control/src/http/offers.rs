@@ -32,7 +32,7 @@ pub(crate) struct OffersQuery {
     #[param(value_type = Option<String>)]
     memory: Bytes,
     /// At least so many GPUs.
-    #[param(required = false)]
+    #[param(required = false, minimum = 0, maximum = 4294967295_u64, value_type = u64)]
     gpus: u32,
     /// Models of the GPUs, separated by commas; `*` and `?` stand for any text and any letter, here and below.
     gpu_model: Option<String>,
