@@ -31,6 +31,9 @@ fn a_clock_step_is_on_the_record_and_disturbs_no_service() {
     estate.apply(&shop(1, json!({"env": {"LD_PRELOAD": ""}}))).unwrap();
     running(&estate, 1);
     let before = replica(&estate, 0);
+    // A step is what happens between two ticks; on a quick machine the service runs before the first.
+    let ticks = "SELECT count(*) FROM samples WHERE node = 'edge-1' AND metric = 'node_load1'";
+    estate.wait_count(Duration::from_secs(60), ticks, |count| count >= 1).unwrap();
     std::fs::write(&file, "-3600").unwrap();
     let steps = "SELECT count(*) FROM timeline WHERE act = 'clock_step' AND node = 'edge-1'";
     estate.wait_count(Duration::from_secs(60), steps, |count| count >= 1).unwrap();
