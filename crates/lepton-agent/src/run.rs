@@ -329,6 +329,9 @@ fn start_collector(
     Ok(Heart { stop, thread })
 }
 
+/// Longest time for joining anew.
+const JOIN_ANEW: Duration = Duration::from_secs(10);
+
 /// What it takes to get home.
 struct Home<'a> {
     client: &'a Arc<Client>,
@@ -349,10 +352,15 @@ impl Home<'_> {
             return known;
         }
         tracing::warn!(node = %known.node, "the server refuses this agent's credential; joining anew");
-        self.join(config, stop).await.unwrap_or_else(|error| {
-            tracing::error!(error = crate::ship::chain(&error), "cannot join anew; working on alone");
-            known
-        })
+        // Services wait for this to end, so it does end.
+        match tokio::time::timeout(JOIN_ANEW, self.join(config, stop)).await {
+            Ok(Ok(credential)) => return credential,
+            Ok(Err(error)) => {
+                tracing::error!(error = crate::ship::chain(&error), "cannot join anew; working on alone");
+            }
+            Err(_) => tracing::error!("cannot join anew in time; working on alone"),
+        }
+        known
     }
 
     async fn join(&self, config: &AgentConfig, stop: &CancellationToken) -> Result<Credential, AgentError> {
